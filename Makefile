@@ -1,0 +1,159 @@
+# Makefile: builds, tests and installs shm. `make help` lists the targets.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD ?= build
+CC ?= gcc
+CFLAGS ?= -O2 -g
+LUA ?= lua5.4
+LUA_INCDIR ?= /usr/include/lua5.4
+INSTALL_LUADIR ?= $(PREFIX)/lib/lua/5.4
+VERSION = 0.1.0
+SOVERSION = 0
+
+BASE_FLAGS = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Icore -Ibindings -isystem $(LUA_INCDIR)
+ALL_FLAGS = $(BASE_FLAGS) -fPIC -fvisibility=hidden -pthread -MMD -MP $(SANITIZE) $(CFLAGS)
+# The handler for SIGBUS is code of ours: once loaded, it must stay where it is (nodelete).
+LINK_SHARED = $(CC) -shared -pthread -Wl,-z,nodelete -Wl,-z,relro,-z,now $(SANITIZE) $(CFLAGS) $(LDFLAGS)
+
+CORE_SOURCES = $(sort $(wildcard core/*/*.c))
+LUA_SOURCES = $(sort $(wildcard bindings/lua/*.c))
+PEER_SOURCES = $(sort $(wildcard spec/support/peer_*.c))
+TEST_SOURCES = $(sort $(wildcard spec/core/*_test.c))
+MODULE_SOURCES = spec/support/forking.c scripts/bench/baseline.c
+C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(TEST_SOURCES) $(MODULE_SOURCES)
+C_HEADERS = $(sort $(wildcard core/*.h core/*/*.h bindings/*/*.h spec/*/*.h))
+LUA_FILES = scripts spec bindings/meta
+PUBLIC_HEADERS = shmx.h base/api.h base/checked.h base/error.h os/object.h os/posix.h os/system.h \
+  mem/segment.h
+
+CORE_OBJECTS = $(CORE_SOURCES:%.c=$(BUILD)/obj/%.o)
+LUA_OBJECTS = $(LUA_SOURCES:%.c=$(BUILD)/obj/%.o)
+LIBRARIES = $(BUILD)/shm.so $(BUILD)/libshmx.a $(BUILD)/libshmx.so
+PEERS = $(PEER_SOURCES:spec/support/%.c=$(BUILD)/spec/%)
+TESTS = $(TEST_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
+
+# What apt has to have installed, target by target.
+BUILD_PACKAGES = gcc libc6-dev lua5.4 liblua5.4-dev
+DEMO_PACKAGES = $(BUILD_PACKAGES) lua-luv lua-argparse
+TEST_PACKAGES = $(DEMO_PACKAGES) lua-busted libcmocka-dev luarocks pkg-config util-linux
+LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck
+BENCH_PACKAGES = $(DEMO_PACKAGES)
+
+RUN = LUA_CPATH="$(abspath $(BUILD))/?.so;$(abspath $(BUILD))/spec/?.so;;" LUA_PATH="$(CURDIR)/?.lua;;" \
+  SHM_BUILD="$(abspath $(BUILD))" SHM_LUA="$(LUA)"
+BUSTED = $(LUA) $$(command -v busted) --pattern=_spec --helper=spec/support/guard.lua spec
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: help all demo test lint asan bench install uninstall clean setup-% programs check
+
+all: $(LIBRARIES) ## build the module (build/shm.so) and the library (build/libshmx.{a,so})
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | sort | expand -t 12
+
+demo: setup-demo ## show it at work: real processes share letters and numbers (10 seconds)
+	@$(MAKE) --no-print-directory all
+	@$(RUN) $(LUA) scripts/demo.lua
+
+test: setup-test ## build and run every test
+	@$(MAKE) --no-print-directory check
+
+lint: setup-lint ## check style and warnings, in C and Lua, with gcc and clang
+	clang-format --dry-run --Werror $(C_SOURCES) $(C_HEADERS)
+	@for file in $(C_SOURCES); do for cc in gcc clang; do \
+	  $$cc -fsyntax-only -O2 -Werror $(BASE_FLAGS) $$file || exit 1; done; done
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
+	  --inline-suppr -D_GNU_SOURCE -D__linux__ -Icore -Ibindings $(CORE_SOURCES) $(LUA_SOURCES)
+	luacheck --quiet $(LUA_FILES)
+
+asan: setup-test ## run every test under the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory check BUILD=$(BUILD)/asan \
+	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" \
+	  PRELOAD="LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0"
+
+bench: setup-bench ## measure, as ratios to what the machine can do in the same run
+	@$(MAKE) --no-print-directory all $(BUILD)/spec/baseline.so
+	@$(RUN) $(LUA) scripts/bench/segment.lua
+
+install: all ## install below PREFIX (/usr/local); DESTDIR is put before it
+	install -d $(addprefix $(DESTDIR),$(INSTALL_LUADIR) $(PREFIX)/lib/pkgconfig \
+	  $(PREFIX)/share/shm/examples $(PREFIX)/share/shm/meta)
+	install -m 755 $(BUILD)/shm.so $(DESTDIR)$(INSTALL_LUADIR)/shm.so
+	install -m 644 $(BUILD)/libshmx.a $(DESTDIR)$(PREFIX)/lib/libshmx.a
+	install -m 755 $(BUILD)/libshmx.so $(DESTDIR)$(PREFIX)/lib/libshmx.so.$(VERSION)
+	ln -sf libshmx.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libshmx.so.$(SOVERSION)
+	ln -sf libshmx.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libshmx.so
+	@for header in $(PUBLIC_HEADERS); do \
+	  install -D -m 644 core/$$header $(DESTDIR)$(PREFIX)/include/shmx/$$header || exit 1; done
+	printf '%s\n' 'Name: shmx' 'Description: shared memory that programs can trust' \
+	  'Version: $(VERSION)' 'Cflags: -I$(PREFIX)/include/shmx' 'Libs: -L$(PREFIX)/lib -lshmx' \
+	  'Libs.private: -pthread' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/shmx.pc
+	install -m 644 scripts/examples/*.lua $(DESTDIR)$(PREFIX)/share/shm/examples
+	install -m 644 bindings/meta/shm.lua $(DESTDIR)$(PREFIX)/share/shm/meta/shm.lua
+
+uninstall: ## remove what install installed
+	rm -f $(DESTDIR)$(INSTALL_LUADIR)/shm.so $(DESTDIR)$(PREFIX)/lib/libshmx.a \
+	  $(DESTDIR)$(PREFIX)/lib/libshmx.so* $(DESTDIR)$(PREFIX)/lib/pkgconfig/shmx.pc
+	rm -rf $(DESTDIR)$(PREFIX)/include/shmx $(DESTDIR)$(PREFIX)/share/shm
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+# Installs the packages that are missing; asks nothing, and stays off the network if none is.
+setup-%:
+	@missing=; for package in $(sort $($(call upper,$*)_PACKAGES)); do \
+	  dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed \
+	    || missing="$$missing $$package"; done; \
+	test -z "$$missing" && exit 0; \
+	command -v apt-get >/dev/null || { echo "please install:$$missing" >&2; exit 1; }; \
+	sudo=; test $$(id -u) = 0 || sudo="sudo -n"; \
+	echo "installing:$$missing"; export DEBIAN_FRONTEND=noninteractive; \
+	$$sudo apt-get -qq update && $$sudo apt-get -qq install -y --no-install-recommends $$missing >/dev/null
+upper = $(shell echo $(1) | tr a-z A-Z)
+
+# ---- tests: `make test` is setup and this ----
+
+check: programs
+	@for test in $(TESTS); do $$test || exit 1; done
+	@$(RUN) $(PRELOAD) $(BUSTED)
+
+programs: $(LIBRARIES) $(PEERS) $(TESTS) $(BUILD)/spec/forking.so
+
+# ---- from sources to libraries ----
+
+$(BUILD)/obj/%.o: %.c
+	@test -e $(LUA_INCDIR)/lua.h || { echo "lua.h is not in $(LUA_INCDIR):" \
+	  "install liblua5.4-dev, or say LUA_INCDIR=..." >&2; exit 1; }
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) -c $< -o $@
+
+$(BUILD)/libshmx.a: $(CORE_OBJECTS)
+	rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/libshmx.so: $(CORE_OBJECTS)
+	$(LINK_SHARED) -Wl,-soname,libshmx.so.$(SOVERSION) $^ -o $@
+
+# The module has the core inside and shows luaopen_shm only.
+$(BUILD)/shm.so: $(LUA_OBJECTS) $(BUILD)/libshmx.a
+	$(LINK_SHARED) -Wl,--exclude-libs,ALL $^ -o $@
+
+# Peers are plain C programs, as the documents have them: no sanitizer, no library of ours.
+$(BUILD)/spec/peer_%: spec/support/peer_%.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra $(CFLAGS) $< -o $@
+
+$(BUILD)/spec/%_test: $(BUILD)/obj/spec/core/%_test.o $(BUILD)/libshmx.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) $^ -o $@ -lcmocka
+
+$(BUILD)/spec/forking.so: $(BUILD)/obj/spec/support/forking.o
+	@mkdir -p $(@D)
+	$(LINK_SHARED) $^ -o $@
+
+$(BUILD)/spec/baseline.so: $(BUILD)/obj/scripts/bench/baseline.o
+	@mkdir -p $(@D)
+	$(LINK_SHARED) $^ -o $@
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,26 @@
+/* larg.h: arguments that several functions take: names, sizes, modes, options. Touches core. */
+#ifndef SHMX_LUA_LARG_H
+#define SHMX_LUA_LARG_H
+
+#include "shmx.h"
+
+#include <lua.h>
+
+/* Each checks the argument at `index` and raises a sentence about it if it is no good. */
+
+/* A key, "/name", {id=n}, or nil for anonymous memory. A "/name" lives as long as the argument. */
+shmx_name larg_name(lua_State *L, int index);
+
+/* Bytes, at least 1: an integer, or a string such as "64K". */
+size_t larg_size(lua_State *L, int index);
+
+/* A table of options, or nothing; `creating` allows those that shape a new segment. */
+shmx_options larg_options(lua_State *L, int index, bool creating);
+
+/* A table of changes: mode, uid, gid. */
+shmx_change larg_change(lua_State *L, int index);
+
+/* A string without a NUL inside. */
+const char *larg_cstring(lua_State *L, int index, const char *what);
+
+#endif

@@ -1,0 +1,35 @@
+/* lerror.c: the only file that turns a status into Lua values. Touches core. */
+#include "lua/lerror.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+int lerror_return(lua_State *L, int status, const char *thing) {
+  luaL_pushfail(L);
+  lua_pushfstring(L, "%s %s", thing, shmx_error_text(status));
+  lua_pushstring(L, shmx_error_name(status));
+  return 3;
+}
+
+int lerror_raise(lua_State *L, int status, const char *thing) {
+  return luaL_error(L, "%s %s", thing, shmx_error_text(status));
+}
+
+int lerror_result(lua_State *L, int status, const char *thing) {
+  if (status != 0) return lerror_return(L, status, thing);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* Keys in hexadecimal, as ipcs(1) prints them. */
+const char *lerror_push_name(lua_State *L, const shmx_name *name) {
+  char hex[16];
+  if (name->backing == SHMX_POSIX) return lua_pushfstring(L, "segment \"%s\"", name->posix);
+  if (name->backing == SHMX_MEMFD) return lua_pushliteral(L, "anonymous segment");
+  if (name->key != 0) {
+    snprintf(hex, sizeof hex, "0x%08x", (unsigned)name->key);
+    return lua_pushfstring(L, "segment %s", hex);
+  }
+  if (name->id != SHMX_NO_ID) return lua_pushfstring(L, "segment id %d", name->id);
+  return lua_pushliteral(L, "private segment");
+}

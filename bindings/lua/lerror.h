@@ -1,0 +1,21 @@
+/* lerror.h: how a status of the core becomes what Lua returns or raises. Touches core. */
+#ifndef SHMX_LUA_LERROR_H
+#define SHMX_LUA_LERROR_H
+
+#include "shmx.h"
+
+#include <lua.h>
+
+/* Returns nil, '<thing> <sentence>', "ENAME": for what the world may refuse. */
+int lerror_return(lua_State *L, int status, const char *thing);
+
+/* Raises '<thing> <sentence>': for misuse. Does not return. */
+int lerror_raise(lua_State *L, int status, const char *thing);
+
+/* Returns true, or what lerror_return does. */
+int lerror_result(lua_State *L, int status, const char *thing);
+
+/* Pushes what a segment is called in messages, 'segment "/prices"', and returns it. */
+const char *lerror_push_name(lua_State *L, const shmx_name *name);
+
+#endif

@@ -1,0 +1,282 @@
+/* lsegment.c: segments as userdata: their methods and metamethods. Touches core. */
+#include "lua/lsegment.h"
+#include "lua/larg.h"
+#include "lua/lerror.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TYPE_NAME "shm.segment"
+
+struct lsegment {
+  const void *tag; /* &tag: this is ours. Four times faster to check than a metatable. */
+  shmx_segment segment;
+};
+
+static const char tag;
+
+/* ---- the receiver ---- */
+
+shmx_segment *lsegment_new(lua_State *L) {
+  struct lsegment *self = lua_newuserdatauv(L, sizeof *self, 0);
+  memset(self, 0, sizeof *self);
+  self->tag = &tag;
+  luaL_setmetatable(L, TYPE_NAME);
+  return &self->segment;
+}
+
+shmx_segment *lsegment_test(lua_State *L, int index) {
+  struct lsegment *self = lua_touserdata(L, index);
+  bool ours = self != NULL && lua_rawlen(L, index) == sizeof *self && self->tag == &tag;
+  return ours ? &self->segment : NULL;
+}
+
+static shmx_segment *check(lua_State *L) {
+  shmx_segment *segment = lsegment_test(L, 1);
+  if (segment == NULL) luaL_typeerror(L, 1, TYPE_NAME);
+  return segment;
+}
+
+static const char *push_name(lua_State *L, const shmx_segment *segment) {
+  const shmx_object *object = &segment->object;
+  shmx_name name = {object->backing, object->key, object->id, object->posix};
+  return lerror_push_name(L, &name);
+}
+
+/* Misuse raises; memory that another process took away is returned as an error. */
+static int fail_access(lua_State *L, const shmx_segment *segment, int status, lua_Integer offset,
+                       lua_Integer length) {
+  const char *thing = push_name(L, segment);
+  if (status == -EFAULT) return lerror_return(L, status, thing);
+  if (status == -ERANGE)
+    return luaL_error(L, "offset %I with length %I is not within %s of %I bytes",
+                      (LUAI_UACINT)offset, (LUAI_UACINT)length, thing,
+                      (LUAI_UACINT)segment->object.size);
+  return lerror_raise(L, status, thing);
+}
+
+/* What a call that needs an attached segment begins with. */
+static shmx_segment *check_attached(lua_State *L) {
+  shmx_segment *segment = check(L);
+  if (segment->object.data == NULL) lerror_raise(L, -EBADF, push_name(L, segment));
+  return segment;
+}
+
+static int result(lua_State *L, const shmx_segment *segment, int status) {
+  return lerror_result(L, status, push_name(L, segment));
+}
+
+/* ---- reading and writing ---- */
+
+int lsegment_write(lua_State *L) {
+  shmx_segment *segment = check(L);
+  if (lua_type(L, 2) != LUA_TSTRING) return luaL_typeerror(L, 2, "string");
+  size_t length;
+  const char *data = lua_tolstring(L, 2, &length);
+  lua_Integer offset = luaL_optinteger(L, 3, 0);
+  int status = shmx_segment_write(segment, (uint64_t)offset, data, length);
+  if (status != 0) return fail_access(L, segment, status, offset, (lua_Integer)length);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* Pushes bytes that are known to be within the segment, straight from the memory: one copy. */
+static int push_bytes(lua_State *L, const shmx_segment *segment, lua_Integer offset,
+                      lua_Integer length) {
+  lua_pushlstring(L, (const char *)segment->object.data + offset, (size_t)length);
+  if (shmx_segment_lost(segment)) return fail_access(L, segment, -EFAULT, offset, length);
+  return 1;
+}
+
+/* The default length: all that is behind the offset. */
+static lua_Integer rest(const shmx_segment *segment, lua_Integer offset) {
+  lua_Integer size = (lua_Integer)segment->object.size;
+  return offset >= 0 && offset <= size ? size - offset : 0;
+}
+
+int lsegment_read(lua_State *L) {
+  shmx_segment *segment = check(L);
+  lua_Integer offset = luaL_optinteger(L, 3, 0);
+  lua_Integer length = luaL_optinteger(L, 2, rest(segment, offset));
+  int status = shmx_segment_range(segment, (uint64_t)offset, (uint64_t)length);
+  if (status != 0) return fail_access(L, segment, status, offset, length);
+  return push_bytes(L, segment, offset, length);
+}
+
+/* Up to the first NUL, or to the end of the segment where there is none. */
+static int segment_cstring(lua_State *L) {
+  shmx_segment *segment = check(L);
+  lua_Integer offset = luaL_optinteger(L, 2, 0);
+  int status = shmx_segment_range(segment, (uint64_t)offset, 0);
+  if (status != 0) return fail_access(L, segment, status, offset, 0);
+  const char *text = (const char *)segment->object.data + offset;
+  size_t length = strnlen(text, segment->object.size - (size_t)offset);
+  return push_bytes(L, segment, offset, (lua_Integer)length);
+}
+
+static int segment_fill(lua_State *L) {
+  shmx_segment *segment = check(L);
+  lua_Integer byte = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, byte >= 0 && byte <= 255, 2, "a byte is 0 to 255");
+  lua_Integer offset = luaL_optinteger(L, 3, 0);
+  lua_Integer length = luaL_optinteger(L, 4, rest(segment, offset));
+  int status = shmx_segment_fill(segment, (uint64_t)offset, (uint8_t)byte, (uint64_t)length);
+  if (status != 0) return fail_access(L, segment, status, offset, length);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* ---- the segment as a whole ---- */
+
+static int segment_detach(lua_State *L) {
+  shmx_segment_detach(check(L));
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+int lsegment_remove(lua_State *L) {
+  shmx_segment *segment = check_attached(L);
+  return result(L, segment, shmx_segment_remove(segment));
+}
+
+static int segment_resize(lua_State *L) {
+  shmx_segment *segment = check_attached(L);
+  int status = shmx_segment_resize(segment, larg_size(L, 2));
+  if (status == -EROFS) return lerror_raise(L, status, push_name(L, segment));
+  return result(L, segment, status);
+}
+
+static int segment_mlock(lua_State *L) {
+  shmx_segment *segment = check_attached(L);
+  return result(L, segment, shmx_segment_mlock(segment));
+}
+
+static int segment_munlock(lua_State *L) {
+  shmx_segment *segment = check_attached(L);
+  return result(L, segment, shmx_segment_munlock(segment));
+}
+
+static int segment_set(lua_State *L) {
+  shmx_segment *segment = check_attached(L);
+  shmx_change change = larg_change(L, 2);
+  return result(L, segment, shmx_segment_set(segment, &change));
+}
+
+/* ---- status ---- */
+
+static const char *backing_name(int backing) {
+  return backing == SHMX_SYSV ? "sysv" : backing == SHMX_POSIX ? "posix" : "memfd";
+}
+
+/* Sets a field of the table at the top, unless the backing does not know it. */
+static void set_integer(lua_State *L, const char *field, int64_t value) {
+  if (value < 0) return;
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, field);
+}
+
+static void set_boolean(lua_State *L, const char *field, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, field);
+}
+
+void lsegment_push_stat(lua_State *L, const shmx_stat *stat) {
+  lua_createtable(L, 0, 20);
+  lua_pushstring(L, backing_name(stat->backing));
+  lua_setfield(L, -2, "backing");
+  if (stat->backing == SHMX_SYSV) {
+    lua_pushinteger(L, stat->key);
+    lua_setfield(L, -2, "key");
+    set_boolean(L, "locked", stat->locked);
+  } else if (stat->backing == SHMX_POSIX) {
+    lua_pushstring(L, stat->posix);
+    lua_setfield(L, -2, "name");
+  }
+  set_integer(L, "id", stat->id);
+  set_integer(L, "size", (int64_t)stat->size);
+  set_integer(L, "allocated", stat->allocated);
+  set_integer(L, "nattch", stat->nattch);
+  set_integer(L, "cpid", stat->cpid);
+  set_integer(L, "lpid", stat->lpid);
+  set_integer(L, "atime", stat->atime);
+  set_integer(L, "dtime", stat->dtime);
+  set_integer(L, "ctime", stat->ctime);
+  set_integer(L, "mtime", stat->mtime);
+  set_integer(L, "uid", stat->uid);
+  set_integer(L, "gid", stat->gid);
+  set_integer(L, "cuid", stat->cuid);
+  set_integer(L, "cgid", stat->cgid);
+  set_integer(L, "seq", stat->seq);
+  set_integer(L, "ino", stat->ino);
+  set_boolean(L, "removed", stat->removed);
+  char mode[8];
+  snprintf(mode, sizeof mode, "%04o", stat->mode & 0777);
+  lua_pushstring(L, mode);
+  lua_setfield(L, -2, "mode");
+}
+
+static int segment_stat(lua_State *L) {
+  shmx_segment *segment = check_attached(L);
+  shmx_stat stat;
+  int status = shmx_segment_stat(segment, &stat);
+  if (status != 0) return lerror_return(L, status, push_name(L, segment));
+  lsegment_push_stat(L, &stat);
+  set_boolean(L, "readonly", segment->object.readonly);
+  lua_pushinteger(L, (lua_Integer)(uintptr_t)segment->object.data);
+  lua_setfield(L, -2, "address");
+  return 1;
+}
+
+/* ---- metamethods ---- */
+
+static int segment_len(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_attached(L)->object.size);
+  return 1;
+}
+
+static int segment_tostring(lua_State *L) {
+  const shmx_segment *segment = check(L);
+  const shmx_object *object = &segment->object;
+  const char *name = push_name(L, segment);
+  if (object->data == NULL) {
+    lua_pushfstring(L, "%s (detached)", name);
+    return 1;
+  }
+  const char *id = object->backing == SHMX_SYSV ? lua_pushfstring(L, " id %d", object->id) : "";
+  lua_pushfstring(L, "%s (%s%s, %I bytes%s)", name, backing_name(object->backing), id,
+                  (LUAI_UACINT)object->size, object->readonly ? ", readonly" : "");
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"write", lsegment_write},
+    {"read", lsegment_read},
+    {"cstring", segment_cstring},
+    {"fill", segment_fill},
+    {"stat", segment_stat},
+    {"set", segment_set},
+    {"resize", segment_resize},
+    {"mlock", segment_mlock},
+    {"munlock", segment_munlock},
+    {"remove", lsegment_remove},
+    {"detach", segment_detach},
+    {"close", segment_detach},
+    {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", segment_detach},
+    {"__close", segment_detach},
+    {"__len", segment_len},
+    {"__tostring", segment_tostring},
+    {NULL, NULL},
+};
+
+void lsegment_register(lua_State *L) {
+  luaL_newmetatable(L, TYPE_NAME);
+  luaL_setfuncs(L, metamethods, 0);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

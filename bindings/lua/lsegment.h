@@ -1,0 +1,26 @@
+/* lsegment.h: the userdata that Lua has for a segment. Touches core. */
+#ifndef SHMX_LUA_LSEGMENT_H
+#define SHMX_LUA_LSEGMENT_H
+
+#include "shmx.h"
+
+#include <lua.h>
+
+/* Makes the metatable "shm.segment"; the module does it once. Pushes nothing. */
+void lsegment_register(lua_State *L);
+
+/* Pushes a closed handle that is ready to be opened: __gc knows it already. */
+shmx_segment *lsegment_new(lua_State *L);
+
+/* The segment at `index`, attached or not, or NULL where there is no segment. */
+shmx_segment *lsegment_test(lua_State *L, int index);
+
+/* Pushes a table of a status, without what this process knows of its own mapping. */
+void lsegment_push_stat(lua_State *L, const shmx_stat *stat);
+
+/* Methods that the module offers as functions too. */
+int lsegment_write(lua_State *L);
+int lsegment_read(lua_State *L);
+int lsegment_remove(lua_State *L);
+
+#endif

@@ -1,0 +1,67 @@
+/* error.c: the one table of every status, its name and its sentence. Touches libc. */
+#include "base/error.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+struct error {
+  int code;
+  const char *name;
+  const char *text; /* follows the name of a thing: 'segment "/prices" exists already; ...' */
+};
+
+/* The README's table of errors is held against this one by spec/house_spec.lua. */
+static const struct error errors[] = {
+    {EACCES, "EACCES", "is closed to this user by its mode; ask its owner to widen it"},
+    {EADDRINUSE, "EADDRINUSE",
+     "cannot be mapped there: the address range is in use; choose another"
+     " address, or leave it to the system"},
+    {EADDRNOTAVAIL, "EADDRNOTAVAIL",
+     "cannot be mapped there: the address is not at the start of a"
+     " page; the option round rounds it down"},
+    {EBADF, "EBADF", "is detached; attach it again"},
+    {EEXIST, "EEXIST", "exists already; use attach or open, or remove it first"},
+    {EFAULT, "EFAULT",
+     "has lost memory: it was truncated, or its file system is full; detach it"
+     " and attach or create it anew"},
+    {EFBIG, "EFBIG", "cannot be that large: the system's limit is lower (SHMMAX; see limits)"},
+    {EINVAL, "EINVAL", "was refused by the system as invalid; check name, size and address"},
+    {EMFILE, "EMFILE", "cannot be opened: this process is at its limit of descriptors (ulimit -n)"},
+    {ENFILE, "ENFILE", "cannot be opened: the machine is at its limit of descriptors"},
+    {ENODATA, "ENODATA",
+     "is empty: its creator has not given it a size yet; try again, or remove"
+     " it"},
+    {ENODEV, "ENODEV", "is not shared memory: a directory, a pipe or a device has its name"},
+    {ENOENT, "ENOENT", "does not exist; create it first"},
+    {ENOMEM, "ENOMEM",
+     "was refused memory: out of memory, of huge pages (vm.nr_hugepages) or of"
+     " lockable memory (ulimit -l)"},
+    {ENOSPC, "ENOSPC",
+     "has no room: the number of segments (SHMMNI), System V memory (SHMALL) or"
+     " the space in /dev/shm is used up; remove what is not needed"},
+    {ENOTSUP, "ENOTSUP", "cannot do that: its backing does not offer it"},
+    {EPERM, "EPERM", "is not this user's to change; ask its owner, or be root"},
+    {ERANGE, "ERANGE", "is smaller than what was asked for"},
+    {EROFS, "EROFS", "is attached readonly; attach it without readonly to write"},
+};
+
+static const struct error *find(int status) {
+  for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+    if (errors[i].code == -status) return &errors[i];
+  return NULL;
+}
+
+const char *shmx_error_name(int status) {
+  const struct error *error = find(status);
+  if (error != NULL) return error->name;
+  const char *name = strerrorname_np(-status);
+  return name != NULL ? name : "EUNKNOWN";
+}
+
+const char *shmx_error_text(int status) {
+  const struct error *error = find(status);
+  if (error != NULL) return error->text;
+  const char *text = strerrordesc_np(-status);
+  return text != NULL ? text : "failed for a reason that the system does not name";
+}

@@ -1,0 +1,193 @@
+/* segment.c: one behaviour over the three backings. Touches os, base. */
+#include "mem/segment.h"
+#include "os/backing.h"
+#include "os/fault.h"
+#include "os/page.h"
+#include "os/process.h"
+
+#include <string.h>
+
+static const struct shmx_backing *const backings[] = {
+    [SHMX_SYSV] = &shmx_backing_sysv,
+    [SHMX_POSIX] = &shmx_backing_posix,
+    [SHMX_MEMFD] = &shmx_backing_memfd,
+};
+
+enum { DEFAULT_MODE = 0600, ALL_MODES = 0777, OPEN_TRIES = 100 };
+
+static const struct shmx_backing *backing_of(const shmx_segment *segment) {
+  return backings[segment->object.backing];
+}
+
+/* ---- from a name to a mapping ---- */
+
+static int check(shmx_name name, const shmx_options *given, shmx_options *options) {
+  if (name.backing < SHMX_SYSV || name.backing > SHMX_MEMFD) return -EINVAL;
+  *options = given != NULL ? *given : (shmx_options){0};
+  if (options->mode == 0) options->mode = DEFAULT_MODE;
+  bool whole_pages = (uintptr_t)options->address % shmx_page_size(false) == 0;
+  if (!whole_pages && !(options->flags & SHMX_ROUND)) return -EADDRNOTAVAIL;
+  return options->mode > ALL_MODES ? -EINVAL : 0;
+}
+
+static void begin(shmx_segment *segment, shmx_name name) {
+  *segment = (shmx_segment){.object = {.backing = name.backing, .id = SHMX_NO_ID, .fd = -1}};
+}
+
+/* What every new mapping gets, whatever its backing. */
+static int finish(shmx_segment *segment, const shmx_options *options) {
+  shmx_object *object = &segment->object;
+  object->watch = shmx_watch_start(object->data, object->length, object->readonly);
+  if (object->watch == NULL) return -ENOMEM;
+  int status = 0;
+  if (options->flags & SHMX_POPULATE) status = shmx_page_populate(object);
+  if (status == 0 && options->flags & SHMX_MLOCK) status = shmx_segment_mlock(segment);
+  return status;
+}
+
+int shmx_segment_create(shmx_segment *segment, shmx_name name, size_t size,
+                        const shmx_options *given) {
+  shmx_options options;
+  int status = check(name, given, &options);
+  if (status == 0 && size == 0) status = -EINVAL;
+  if (status != 0) return status;
+  begin(segment, name);
+  status = backing_of(segment)->create(&segment->object, &name, size, &options);
+  if (status != 0) {
+    segment->object.data = NULL;
+    return status;
+  }
+  if (options.flags & SHMX_OWNED) segment->owner = shmx_process_id();
+  status = finish(segment, &options);
+  if (status != 0) {
+    backing_of(segment)->remove(&segment->object);
+    segment->owner = 0;
+    shmx_segment_detach(segment);
+  }
+  return status;
+}
+
+int shmx_segment_attach(shmx_segment *segment, shmx_name name, const shmx_options *given) {
+  shmx_options options;
+  int status = check(name, given, &options);
+  if (status != 0) return status;
+  begin(segment, name);
+  status = backing_of(segment)->attach(&segment->object, &name, &options);
+  if (status != 0) {
+    segment->object.data = NULL;
+    return status;
+  }
+  status = finish(segment, &options);
+  if (status != 0) shmx_segment_detach(segment);
+  return status;
+}
+
+/* Others may create or remove the name between our two calls: then the other call is right. */
+int shmx_segment_open(shmx_segment *segment, shmx_name name, size_t size,
+                      const shmx_options *options) {
+  if (!shmx_name_is_findable(&name)) return shmx_segment_create(segment, name, size, options);
+  if (size == 0) return -EINVAL;
+  int status = -EEXIST;
+  for (int i = 0; i < OPEN_TRIES && status == -EEXIST; i++) {
+    status = shmx_segment_attach(segment, name, options);
+    if (status != -ENOENT) break;
+    status = shmx_segment_create(segment, name, size, options);
+    if (status == 0) return 0;
+  }
+  if (status == 0 && segment->object.size < size) {
+    shmx_segment_detach(segment);
+    return -ERANGE;
+  }
+  return status;
+}
+
+void shmx_segment_detach(shmx_segment *segment) {
+  shmx_object *object = &segment->object;
+  if (object->data == NULL) return;
+  if (segment->owner != 0 && segment->owner == shmx_process_id())
+    backing_of(segment)->remove(object); /* somebody may have done it before: as good */
+  shmx_watch_stop(object->watch);        /* first: what is mapped there next is not ours */
+  backing_of(segment)->detach(object);
+  object->data = NULL;
+  object->size = 0;
+  object->watch = NULL;
+  segment->owner = 0;
+}
+
+int shmx_segment_remove(shmx_segment *segment) {
+  if (segment->object.data == NULL) return -EBADF;
+  return backing_of(segment)->remove(&segment->object);
+}
+
+int shmx_remove(shmx_name name) {
+  if (name.backing < SHMX_SYSV || name.backing > SHMX_MEMFD) return -EINVAL;
+  return backings[name.backing]->remove_name(&name);
+}
+
+/* ---- access ---- */
+
+bool shmx_segment_lost(const shmx_segment *segment) {
+  return segment->object.watch != NULL && shmx_watch_lost(segment->object.watch);
+}
+
+/* After an access: was it to shared memory? */
+static int outcome(const shmx_segment *segment) {
+  return shmx_watch_lost(segment->object.watch) ? -EFAULT : 0;
+}
+
+static int writable(const shmx_segment *segment, uint64_t offset, uint64_t length) {
+  int status = shmx_segment_range(segment, offset, length);
+  return status == 0 && segment->object.readonly ? -EROFS : status;
+}
+
+int shmx_segment_write(shmx_segment *segment, uint64_t offset, const void *data, uint64_t length) {
+  int status = writable(segment, offset, length);
+  if (status != 0) return status;
+  memcpy(segment->object.data + offset, data, length);
+  return outcome(segment);
+}
+
+int shmx_segment_read(const shmx_segment *segment, uint64_t offset, void *data, uint64_t length) {
+  int status = shmx_segment_range(segment, offset, length);
+  if (status != 0) return status;
+  memcpy(data, segment->object.data + offset, length);
+  return outcome(segment);
+}
+
+int shmx_segment_fill(shmx_segment *segment, uint64_t offset, uint8_t byte, uint64_t length) {
+  int status = writable(segment, offset, length);
+  if (status != 0) return status;
+  memset(segment->object.data + offset, byte, length);
+  return outcome(segment);
+}
+
+/* ---- status ---- */
+
+int shmx_segment_stat(const shmx_segment *segment, shmx_stat *stat) {
+  if (segment->object.data == NULL) return -EBADF;
+  return backing_of(segment)->stat(&segment->object, stat);
+}
+
+int shmx_segment_set(shmx_segment *segment, const shmx_change *change) {
+  if (segment->object.data == NULL) return -EBADF;
+  if (change->mode > ALL_MODES) return -EINVAL;
+  return backing_of(segment)->set(&segment->object, change);
+}
+
+int shmx_segment_resize(shmx_segment *segment, size_t size) {
+  if (segment->object.data == NULL) return -EBADF;
+  if (segment->object.readonly) return -EROFS;
+  if (size == 0) return -EINVAL;
+  if (shmx_segment_lost(segment)) return -EFAULT;
+  return backing_of(segment)->resize(&segment->object, size);
+}
+
+int shmx_segment_mlock(shmx_segment *segment) {
+  if (segment->object.data == NULL) return -EBADF;
+  return backing_of(segment)->lock(&segment->object, true);
+}
+
+int shmx_segment_munlock(shmx_segment *segment) {
+  if (segment->object.data == NULL) return -EBADF;
+  return backing_of(segment)->lock(&segment->object, false);
+}

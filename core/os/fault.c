@@ -1,0 +1,129 @@
+/* fault.c: the handler for SIGBUS and the table of mappings that it looks into. Touches base. */
+#include "os/fault.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+/*
+ * One watched mapping. Slots are never freed, only used again, because the handler may look at one
+ * at any time, in any thread. `start` is written last and cleared first (release), and the handler
+ * reads it first (acquire): with a start, a slot's other fields are the mapping's.
+ */
+struct shmx_watch {
+  _Atomic uintptr_t start; /* FREE, CLAIMED, or the mapping's address */
+  atomic_size_t length;
+  atomic_int protection;
+  atomic_bool lost;
+};
+
+enum { FREE = 0, CLAIMED = 1, SLOTS = 64 };
+
+struct chunk {
+  struct chunk *next;
+  struct shmx_watch slots[SLOTS];
+};
+
+static _Atomic(struct chunk *) chunks; /* pushed with release, read with acquire */
+static struct sigaction previous;
+
+/* The watch whose mapping has this address, or NULL. */
+static struct shmx_watch *find(uintptr_t address) {
+  struct chunk *chunk = atomic_load_explicit(&chunks, memory_order_acquire);
+  for (; chunk != NULL; chunk = chunk->next) {
+    for (int i = 0; i < SLOTS; i++) {
+      struct shmx_watch *watch = &chunk->slots[i];
+      uintptr_t start = atomic_load_explicit(&watch->start, memory_order_acquire);
+      if (start > CLAIMED && address >= start && address - start < watch->length) return watch;
+    }
+  }
+  return NULL;
+}
+
+/* Not ours: the handler that was there before decides; by default the process dies of it. */
+static void pass_on(int signal, siginfo_t *info, void *context) {
+  if (previous.sa_flags & SA_SIGINFO) {
+    previous.sa_sigaction(signal, info, context);
+  } else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
+    struct sigaction deadly = {.sa_handler = SIG_DFL};
+    sigaction(signal, &deadly, NULL); /* the access is repeated on return, and ends the process */
+  } else {
+    previous.sa_handler(signal);
+  }
+}
+
+/*
+ * Only mmap and atomics: async-signal-safe on Linux. The whole mapping becomes private zeroes, at
+ * once for all threads: a mapping that has lost a page is no longer what it was.
+ */
+static void on_sigbus(int signal, siginfo_t *info, void *context) {
+  struct shmx_watch *watch = info->si_code == BUS_ADRERR ? find((uintptr_t)info->si_addr) : NULL;
+  if (watch != NULL) {
+    /* Marked before the access goes on; pairs with the acquire in shmx_watch_lost. */
+    atomic_store_explicit(&watch->lost, true, memory_order_release);
+    if (mmap((void *)watch->start, watch->length, watch->protection,
+             MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+      return;
+  }
+  pass_on(signal, info, context);
+}
+
+static void install(void) {
+  struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  sigaction(SIGBUS, &action, &previous);
+}
+
+/* Takes a free slot of this chunk; NULL if it has none. */
+static struct shmx_watch *claim(struct chunk *chunk) {
+  for (int i = 0; i < SLOTS; i++) {
+    struct shmx_watch *watch = &chunk->slots[i];
+    uintptr_t expected = FREE;
+    if (watch->start == FREE && atomic_compare_exchange_strong(&watch->start, &expected, CLAIMED))
+      return watch;
+  }
+  return NULL;
+}
+
+static struct shmx_watch *claim_any(void) {
+  struct chunk *first = atomic_load_explicit(&chunks, memory_order_acquire);
+  for (struct chunk *chunk = first; chunk != NULL; chunk = chunk->next) {
+    struct shmx_watch *watch = claim(chunk);
+    if (watch != NULL) return watch;
+  }
+  struct chunk *chunk = calloc(1, sizeof *chunk);
+  if (chunk == NULL) return NULL;
+  struct shmx_watch *watch = claim(chunk);
+  chunk->next = first;
+  while (!atomic_compare_exchange_weak_explicit(&chunks, &chunk->next, chunk, memory_order_release,
+                                                memory_order_relaxed)) {
+  }
+  return watch;
+}
+
+struct shmx_watch *shmx_watch_start(void *data, size_t length, bool readonly) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, install);
+  struct shmx_watch *watch = claim_any();
+  if (watch == NULL) return NULL;
+  watch->protection = readonly ? PROT_READ : PROT_READ | PROT_WRITE;
+  watch->lost = false;
+  shmx_watch_move(watch, data, length);
+  return watch;
+}
+
+void shmx_watch_move(struct shmx_watch *watch, void *data, size_t length) {
+  atomic_store_explicit(&watch->start, CLAIMED, memory_order_release);
+  watch->length = length;
+  atomic_store_explicit(&watch->start, (uintptr_t)data, memory_order_release);
+}
+
+void shmx_watch_stop(struct shmx_watch *watch) {
+  if (watch != NULL) atomic_store_explicit(&watch->start, FREE, memory_order_release);
+}
+
+bool shmx_watch_lost(const struct shmx_watch *watch) {
+  return atomic_load_explicit(&watch->lost, memory_order_acquire);
+}

@@ -1,0 +1,109 @@
+/* fdmap.c: ftruncate(2), posix_fallocate(3), mmap(2), munmap(2), fstat(2) ... Touches base. */
+#include "os/fdmap.h"
+#include "os/page.h"
+
+#include "base/checked.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* From here on, a look at what is free costs nothing beside the zeroing of the memory. */
+enum { LARGE = 16 << 20 };
+
+/* Is there as much? The kernel would zero page after page first, and kill somebody at the end. */
+static int check_room(int fd, size_t more) {
+  struct statvfs room;
+  if (fstatvfs(fd, &room) != 0) return -errno;
+  if (room.f_blocks != 0 && more / room.f_frsize > room.f_bavail) return -ENOSPC;
+  return more > shmx_page_available() ? -ENOMEM : 0;
+}
+
+int shmx_fdmap_reserve(int fd, size_t former, size_t size) {
+  int status = size - former >= LARGE ? check_room(fd, size - former) : 0;
+  if (status != 0) return status;
+  int error;
+  do
+    error = posix_fallocate(fd, 0, (off_t)size);
+  while (error == EINTR);
+  return -error;
+}
+
+int shmx_fdmap_size(int fd, size_t size, const shmx_options *options) {
+  size_t length; /* huge pages come whole or not at all */
+  size_t unit = options->flags & SHMX_HUGE ? shmx_page_size(true) : 1;
+  if (!shmx_round_up(size, unit, &length) || length > INT64_MAX) return -EFBIG;
+  if (ftruncate(fd, (off_t)length) != 0) return errno == EINVAL ? -EFBIG : -errno;
+  return options->flags & SHMX_NORESERVE ? 0 : shmx_fdmap_reserve(fd, 0, length);
+}
+
+int shmx_fdmap_map(shmx_object *object, size_t size, const shmx_options *options) {
+  object->huge = options->flags & SHMX_HUGE;
+  if (!shmx_round_up(size, shmx_page_size(object->huge), &object->length)) return -EFBIG;
+  object->size = size;
+  object->readonly = options->flags & SHMX_READONLY;
+
+  char *address = options->address;
+  if (options->flags & SHMX_ROUND) address -= (uintptr_t)address % shmx_page_size(false);
+  int protection = object->readonly ? PROT_READ : PROT_READ | PROT_WRITE;
+  int flags = MAP_SHARED | (address != NULL ? MAP_FIXED_NOREPLACE : 0) |
+              (options->flags & SHMX_NORESERVE ? MAP_NORESERVE : 0);
+  void *data = mmap(address, object->length, protection, flags, object->fd, 0);
+  if (data == MAP_FAILED) return errno == EEXIST ? -EADDRINUSE : -errno;
+  object->data = data;
+  return 0;
+}
+
+void shmx_fdmap_detach(shmx_object *object) {
+  munmap(object->data, object->length);
+  close(object->fd);
+}
+
+void shmx_fdmap_fill_in(shmx_stat *stat, int backing, const struct stat *found) {
+  *stat = (shmx_stat){
+      .backing = backing,
+      .id = SHMX_NO_ID,
+      .size = (uint64_t)found->st_size,
+      .allocated = (int64_t)found->st_blocks * 512, /* stat(2) counts in 512 bytes */
+      .nattch = -1,
+      .cpid = -1,
+      .lpid = -1,
+      .atime = found->st_atime,
+      .dtime = -1,
+      .ctime = found->st_ctime,
+      .mtime = found->st_mtime,
+      .uid = found->st_uid,
+      .gid = found->st_gid,
+      .cuid = -1,
+      .cgid = -1,
+      .seq = -1,
+      .ino = (int64_t)found->st_ino,
+      .mode = found->st_mode & 0777,
+      .removed = backing == SHMX_POSIX && found->st_nlink == 0,
+  };
+}
+
+int shmx_fdmap_stat(const shmx_object *object, shmx_stat *stat) {
+  struct stat found;
+  if (fstat(object->fd, &found) != 0) return -errno;
+  shmx_fdmap_fill_in(stat, object->backing, &found);
+  return 0;
+}
+
+int shmx_fdmap_set(const shmx_object *object, const shmx_change *change) {
+  if (change->uid >= 0 || change->gid >= 0) {
+    /* -1 leaves an owner as it is for fchown, too */
+    if (fchown(object->fd, (uid_t)change->uid, (gid_t)change->gid) != 0) return -errno;
+  }
+  if (change->mode >= 0 && fchmod(object->fd, (mode_t)change->mode) != 0) return -errno;
+  return 0;
+}
+
+int shmx_fdmap_lock(const shmx_object *object, bool locked) {
+  int failed = locked ? mlock(object->data, object->length) : munlock(object->data, object->length);
+  if (failed) return errno == EAGAIN ? -ENOMEM : -errno;
+  return 0;
+}

@@ -1,0 +1,186 @@
+/* posix.c: POSIX shared memory objects: shm_open(3), shm_unlink(3). Touches base. */
+#include "os/backing.h"
+#include "os/fault.h"
+#include "os/fdmap.h"
+#include "os/page.h"
+#include "os/posix.h"
+
+#include "base/checked.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DIRECTORY "/dev/shm" /* where glibc and musl keep the objects */
+
+const char *shmx_posix_name_fault(const char *name) {
+  if (name[0] != '/') return "must begin with \"/\"";
+  if (name[1] == '\0') return "needs something after the \"/\"";
+  if (strchr(name + 1, '/') != NULL) return "may have no second \"/\"";
+  if (strcmp(name, "/.") == 0 || strcmp(name, "/..") == 0) return "is a directory's";
+  if (strlen(name + 1) > SHMX_NAME_MAX) return "is longer than 255 bytes";
+  return NULL;
+}
+
+static int check_name(const shmx_name *name) {
+  return name->posix == NULL || shmx_posix_name_fault(name->posix) != NULL ? -EINVAL : 0;
+}
+
+struct path {
+  char text[sizeof DIRECTORY + SHMX_NAME_MAX + 1];
+};
+
+static struct path path_of(const char *name) {
+  struct path path;
+  snprintf(path.text, sizeof path.text, DIRECTORY "%s", name);
+  return path;
+}
+
+/*
+ * A new object has no name until it has its mode, size and memory: shm_open(3) with O_CREAT would
+ * show others an empty object, and leave it there if we died. O_TMPFILE and linkat(2) do not.
+ */
+static int make(const shmx_options *options, size_t size, int *fd) {
+  *fd = open(DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (*fd < 0) return -errno;
+  if (fchmod(*fd, options->mode) != 0) return -errno;
+  return shmx_fdmap_size(*fd, size, options);
+}
+
+static int publish(int fd, const char *name) {
+  char unnamed[32];
+  snprintf(unnamed, sizeof unnamed, "/proc/self/fd/%d", fd);
+  struct path path = path_of(name);
+  return linkat(AT_FDCWD, unnamed, AT_FDCWD, path.text, AT_SYMLINK_FOLLOW) != 0 ? -errno : 0;
+}
+
+/* Is something there already? Only publish is sure; this spares us the memory, and ENOSPC. */
+static bool is_taken(const char *name) {
+  struct stat found;
+  return lstat(path_of(name).text, &found) == 0;
+}
+
+static int create(shmx_object *object, const shmx_name *name, size_t size,
+                  const shmx_options *options) {
+  int status = check_name(name);
+  if (status != 0) return status;
+  if (options->flags & SHMX_HUGE) return -ENOTSUP;
+  if (is_taken(name->posix)) return -EEXIST;
+  status = make(options, size, &object->fd);
+  if (status == 0) status = shmx_fdmap_map(object, size, options);
+  if (status == 0) status = publish(object->fd, name->posix);
+  if (status == 0) {
+    strcpy(object->posix, name->posix);
+    return 0;
+  }
+  if (object->data != NULL) munmap(object->data, object->length);
+  if (object->fd >= 0) close(object->fd);
+  return status;
+}
+
+/* O_NONBLOCK: a pipe of that name must not hold us up. */
+static int attach(shmx_object *object, const shmx_name *name, const shmx_options *options) {
+  int status = check_name(name);
+  if (status != 0) return status;
+  int access = options->flags & SHMX_READONLY ? O_RDONLY : O_RDWR;
+  object->fd = shm_open(name->posix, access | O_NONBLOCK, 0);
+  if (object->fd < 0) {
+    bool no_file = errno == EISDIR || errno == EINVAL || errno == ELOOP || errno == ENXIO;
+    return no_file ? -ENODEV : -errno;
+  }
+  struct stat found;
+  if (fstat(object->fd, &found) != 0)
+    status = -errno;
+  else if (!S_ISREG(found.st_mode))
+    status = -ENODEV;
+  else if (found.st_size == 0)
+    status = -ENODATA;
+  else
+    status = shmx_fdmap_map(object, (size_t)found.st_size, options);
+  if (status != 0)
+    close(object->fd);
+  else
+    strcpy(object->posix, name->posix);
+  return status;
+}
+
+static int remove_name(const shmx_name *name) {
+  int status = check_name(name);
+  if (status != 0) return status;
+  return shm_unlink(name->posix) != 0 ? -errno : 0;
+}
+
+/* Somebody may have removed this object and given its name to another, which is not ours. */
+static int remove_object(const shmx_object *object) {
+  struct stat own, named;
+  if (fstat(object->fd, &own) != 0) return -errno;
+  if (lstat(path_of(object->posix).text, &named) != 0) return -errno;
+  if (own.st_ino != named.st_ino || own.st_dev != named.st_dev) return -ENOENT;
+  shmx_name name = shmx_posix(object->posix);
+  return remove_name(&name);
+}
+
+static int stat_object(const shmx_object *object, shmx_stat *stat) {
+  int status = shmx_fdmap_stat(object, stat);
+  if (status == 0) strcpy(stat->posix, object->posix);
+  return status;
+}
+
+/* The mapping follows the object: memory first and mapping second, or the other way to shrink. */
+static int resize(shmx_object *object, size_t size) {
+  size_t length;
+  if (!shmx_round_up(size, shmx_page_size(false), &length) || length > INT64_MAX) return -EFBIG;
+  struct stat found;
+  if (fstat(object->fd, &found) != 0) return -errno;
+  size_t former = (size_t)found.st_size;
+  if (size > former) {
+    int status = shmx_fdmap_reserve(object->fd, former, size);
+    if (status != 0) return status;
+  }
+  void *data = mremap(object->data, object->length, length, MREMAP_MAYMOVE);
+  if (data == MAP_FAILED) {
+    int status = -errno;
+    if (size > former && ftruncate(object->fd, (off_t)former) != 0) return -errno;
+    return status;
+  }
+  object->data = data;
+  object->size = size;
+  object->length = length;
+  shmx_watch_move(object->watch, data, length);
+  return size < former && ftruncate(object->fd, (off_t)size) != 0 ? -errno : 0;
+}
+
+static int compare(const void *left, const void *right) {
+  return strcmp(((const shmx_stat *)left)->posix, ((const shmx_stat *)right)->posix);
+}
+
+int shmx_posix_list(shmx_stat *list, size_t room, size_t *count) {
+  DIR *directory = opendir(DIRECTORY);
+  if (directory == NULL) return errno == ENOENT ? 0 : -errno;
+  size_t first = *count;
+  struct dirent *entry;
+  while ((entry = readdir(directory)) != NULL) {
+    struct stat found;
+    if (fstatat(dirfd(directory), entry->d_name, &found, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (!S_ISREG(found.st_mode)) continue;
+    if (*count < room) {
+      shmx_fdmap_fill_in(&list[*count], SHMX_POSIX, &found);
+      snprintf(list[*count].posix, sizeof list->posix, "/%s", entry->d_name);
+    }
+    ++*count;
+  }
+  closedir(directory);
+  if (*count <= room && *count > first) qsort(list + first, *count - first, sizeof *list, compare);
+  return 0;
+}
+
+const struct shmx_backing shmx_backing_posix = {
+    create,         attach, shmx_fdmap_detach, remove_object, remove_name, stat_object,
+    shmx_fdmap_set, resize, shmx_fdmap_lock,
+};

@@ -1,0 +1,39 @@
+/* system.c: ftok(3), and the lists and limits of the machine. Touches base. */
+#include "os/system.h"
+#include "os/backing.h"
+#include "os/page.h"
+
+#include <errno.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
+#include <sys/statvfs.h>
+
+int shmx_ftok(const char *path, int project, int32_t *key) {
+  if (project < 1 || project > 255) return -EINVAL;
+  *key = ftok(path, project);
+  return *key == -1 ? -errno : 0;
+}
+
+int shmx_list(shmx_stat *list, size_t room, size_t *count) {
+  *count = 0;
+  int status = shmx_sysv_list(list, room, count);
+  return status != 0 ? status : shmx_posix_list(list, room, count);
+}
+
+int shmx_limits_get(shmx_limits *limits) {
+  struct shminfo info;
+  struct statvfs posix = {0};
+  if (shmctl(0, IPC_INFO, (struct shmid_ds *)(void *)&info) < 0) return -errno;
+  if (statvfs("/dev/shm", &posix) != 0 && errno != ENOENT) return -errno;
+  *limits = (shmx_limits){
+      .page_size = shmx_page_size(false),
+      .huge_page_size = shmx_page_size(true),
+      .shmmax = info.shmmax,
+      .shmmin = info.shmmin,
+      .shmmni = info.shmmni,
+      .shmall = info.shmall,
+      .posix_size = posix.f_blocks * posix.f_frsize,
+      .posix_free = posix.f_bavail * posix.f_frsize,
+  };
+  return 0;
+}

@@ -1,0 +1,25 @@
+/*
+ * shmx.h: libshmx, shared memory for C programs. A host includes this file and links -lshmx.
+ *
+ *   shmx_segment segment = {0};
+ *   int status = shmx_segment_create(&segment, shmx_posix("/prices"), 4096, NULL);
+ *   if (status != 0) fprintf(stderr, "/prices %s\n", shmx_error_text(status));
+ *   shmx_segment_write(&segment, 0, "hello", 6);
+ *   shmx_segment_detach(&segment);
+ *
+ * mem/segment.h   create, attach, open, detach, remove; read, write; stat, set, resize, lock
+ * os/object.h     names, options, status: the types
+ * os/system.h     ftok, the list of all segments, the machine's limits
+ * os/posix.h      what a POSIX object may be called
+ * base/error.h    what a status says
+ */
+#ifndef SHMX_H
+#define SHMX_H
+
+#include "base/error.h"
+#include "mem/segment.h"
+#include "os/object.h"
+#include "os/posix.h"
+#include "os/system.h"
+
+#endif
