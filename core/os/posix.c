@@ -45,6 +45,7 @@ static struct path path_of(const char *name) {
 /*
  * A new object has no name until it has its mode, size and memory: shm_open(3) with O_CREAT would
  * show others an empty object, and leave it there if we died. O_TMPFILE and linkat(2) do not.
+ * (The price: /proc/PID/maps of the creator shows the mapping by its inode, without the name.)
  */
 static int make(const shmx_options *options, size_t size, int *fd) {
   *fd = open(DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
