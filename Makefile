@@ -116,8 +116,8 @@ upper = $(shell echo $(1) | tr a-z A-Z)
 # ---- tests: `make test` is setup and this ----
 
 check: programs
-	@for test in $(TESTS); do $$test || exit 1; done
-	@$(RUN) $(PRELOAD) $(BUSTED)
+	@for test in $(TESTS); do spec/support/isolate $$test || exit 1; done
+	@$(RUN) $(PRELOAD) spec/support/isolate $(BUSTED)
 
 programs: $(LIBRARIES) $(PEERS) $(TESTS) $(BUILD)/spec/forking.so
 

@@ -14,20 +14,24 @@ io.stdout:setvbuf("line") -- a pipe sees each line at once
 
 local example = {}
 
+local function to_seconds(text)
+  local seconds = tonumber(text)
+  if seconds and seconds >= 0 and seconds <= 1e9 then return seconds end
+  return nil, "--interval " .. text .. " is not a number of seconds"
+end
+
+local function to_steps(text)
+  local steps = math.tointeger(tonumber(text))
+  if steps and steps >= 0 then return steps end
+  return nil, "--count " .. text .. " is not a number of steps"
+end
+
 -- A parser of the command line for this example; with `loops`, it has --interval and --count.
 function example.parser(summary, loops)
   local parser = argparse(arg[0]:match("[^/]*$"), summary)
   if loops then
-    parser:option("--interval", "Seconds between two steps.", 1):convert(function(text)
-      local seconds = tonumber(text)
-      if not seconds or seconds < 0 then return nil, "--interval " .. text .. " is not a number of seconds" end
-      return seconds
-    end)
-    parser:option("--count", "Steps to do; without it, for ever."):convert(function(text)
-      local steps = math.tointeger(tonumber(text))
-      if not steps or steps < 0 then return nil, "--count " .. text .. " is not a number of steps" end
-      return steps
-    end)
+    parser:option("--interval", "Seconds between two steps.", 1):convert(to_seconds)
+    parser:option("--count", "Steps to do; without it, for ever."):convert(to_steps)
   end
   return parser
 end

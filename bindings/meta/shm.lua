@@ -1,0 +1,292 @@
+---@meta shm
+-- shm.lua: the description of the Lua API, for editors (LuaLS) and readers. No code: nothing runs this
+-- file. spec/meta_spec.lua holds it against the live module, both ways.
+--
+-- Everywhere: offsets and lengths are bytes, offsets count from 0. Misuse (a wrong type, a range outside
+-- the segment, a detached segment, a write to a readonly one) raises an error. What the world may refuse
+-- returns nil, a sentence, and the name of the errno: `nil, message, "EEXIST"`. No function here waits
+-- for another process. A segment belongs to the Lua state that made it; other threads' states make their
+-- own. After fork, parent and child each have the segment, and detach on their own.
+
+---How a segment is called: an integer is a System V key, a string `"/name"` a POSIX object, `{id=n}` an
+---existing System V segment by its identifier, nil anonymous memory (a memfd), which a forked child inherits.
+---@alias shm.Name integer|string|{id: integer}|nil
+
+---Bytes, at least 1; or a string with a unit of 1024: `"64K"`, `"1M"`, `"2G"`, `"1T"`.
+---@alias shm.Size integer|string
+
+---Permission bits: octal digits `"0640"`, or an integer.
+---@alias shm.Mode string|integer
+
+---The name of an errno; the README has a table of them.
+---@alias shm.Errno string
+
+---Options to attach with.
+---@class shm.AttachOptions
+---@field readonly? boolean writing raises (SHM_RDONLY, PROT_READ)
+---@field address? integer where to map; the system chooses without it
+---@field round? boolean round the address down to a page (SHM_RND); else it must be at the start of one
+---@field mlock? boolean keep in memory, never swap (SHM_LOCK, mlock(2))
+---@field populate? boolean fault in every page now (MADV_POPULATE_READ, MADV_POPULATE_WRITE)
+
+---Options to create with.
+---@class shm.CreateOptions: shm.AttachOptions
+---@field mode? shm.Mode exactly these permission bits, whatever the umask; default `"0600"`
+---@field huge? boolean huge pages (SHM_HUGETLB, MFD_HUGETLB); not for POSIX objects
+---@field reserve? boolean false takes memory at first touch (SHM_NORESERVE); default true: all at creation,
+---  so that a full machine is ENOSPC or ENOMEM here and not EFAULT later
+---@field owned? boolean remove the name when the process that created it closes it or ends; never in a
+---  forked child, and not where open has found what another created
+
+---Status of a segment. A field that its backing does not know is nil.
+---@class shm.Stat
+---@field backing "sysv"|"posix"|"memfd"
+---@field name? string POSIX: `"/name"`
+---@field key? integer System V: the key, signed as C's key_t; 0 is IPC_PRIVATE, and what is marked for removal
+---@field id? integer System V: the identifier
+---@field size integer bytes
+---@field mode string permission bits, octal: `"0600"`
+---@field uid integer owner
+---@field gid integer group of the owner
+---@field cuid? integer System V: creator
+---@field cgid? integer System V: group of the creator
+---@field cpid? integer System V: process that created it
+---@field lpid? integer System V: process that attached or detached last
+---@field nattch? integer System V: how often it is attached, in all processes
+---@field atime integer seconds since 1970; System V: last attach (0: never); others: last access
+---@field dtime? integer System V: last detach, 0 for never
+---@field ctime integer last change: System V: creation or `set`; others: of the inode
+---@field mtime? integer POSIX, memfd: last modification
+---@field seq? integer System V: sequence number in its slot of the kernel's table
+---@field locked? boolean System V: SHM_LOCK is in force
+---@field removed boolean its name is gone; it lives until the last detach
+---@field allocated? integer POSIX, memfd: bytes of memory that it has now
+---@field ino? integer POSIX, memfd: inode
+---@field address? integer where it is mapped in this process (not in `shm.list`)
+---@field readonly? boolean how it is mapped in this process (not in `shm.list`)
+
+---Limits of the machine; math.maxinteger stands for none.
+---@class shm.Limits
+---@field page_size integer bytes
+---@field huge_page_size integer bytes; 0 where the kernel has none
+---@field shmmax integer SHMMAX: bytes of one System V segment, at most
+---@field shmmin integer SHMMIN: bytes of one System V segment, at least
+---@field shmmni integer SHMMNI: System V segments in all
+---@field shmall integer SHMALL: pages of all System V segments together
+---@field posix_size integer bytes of /dev/shm
+---@field posix_free integer bytes of /dev/shm that are free
+
+---What `segment:set` changes; a field left out stays.
+---@class shm.Change
+---@field mode? shm.Mode
+---@field uid? integer
+---@field gid? integer
+
+---A piece of shared memory, attached to this process. `#segment` is its size in bytes; tostring says what it
+---is. `<close>` and garbage collection detach it; the name stays, unless it is owned.
+---@class shm.Segment
+---@operator len: integer
+local Segment = {}
+
+---@class shm
+---@field PRIVATE integer IPC_PRIVATE: as a name for create, a new System V segment without a key
+---@field _VERSION string
+local shm = {}
+
+---Creates a segment that does not exist yet, filled with zeroes, and attaches to it. It becomes visible at
+---full size; killed on the way, the process leaves nothing.
+---System calls: shmget(2) and shmat(2); open(2) with O_TMPFILE, posix_fallocate(3), mmap(2) and linkat(2);
+---memfd_create(2).
+---Errors: EEXIST, EACCES, EFBIG, ENOSPC, ENOMEM, EPERM, ENOTSUP, EADDRINUSE, EMFILE, ENFILE.
+---@param name shm.Name a key, `shm.PRIVATE`, `"/name"` or nil; not an id
+---@param size shm.Size accesses are bounded by exactly this, though the kernel gives whole pages
+---@param opts? shm.CreateOptions
+---@return shm.Segment? segment
+---@return string? message
+---@return shm.Errno? code
+function shm.create(name, size, opts) end
+
+---Attaches to a segment that exists, made by any program.
+---System calls: shmget(2) and shmat(2); shm_open(3) and mmap(2).
+---Errors: ENOENT, EACCES, ENODATA, ENODEV, ENOMEM, EADDRINUSE, EMFILE, ENFILE.
+---@param name shm.Name a key, `{id=n}` or `"/name"`
+---@param opts? shm.AttachOptions
+---@return shm.Segment? segment
+---@return string? message
+---@return shm.Errno? code
+function shm.attach(name, opts) end
+
+---Attaches to a segment of at least this size, or creates it. Two processes that call it at once get the
+---same segment. The options that shape a segment count only where it is created.
+---System calls: those of attach, then those of create.
+---Errors: those of attach and create; ERANGE where it exists and is smaller.
+---@param name shm.Name
+---@param size shm.Size
+---@param opts? shm.CreateOptions
+---@return shm.Segment? segment
+---@return string? message
+---@return shm.Errno? code
+function shm.open(name, size, opts) end
+
+---Removes a name: nobody can attach by it any more. The memory goes with the last detach.
+---System calls: shmctl(2) with IPC_RMID, shm_unlink(3).
+---Errors: ENOENT, EACCES, EPERM.
+---@param name shm.Name|shm.Segment a key, `{id=n}`, `"/name"`, or a segment, as `segment:remove()`
+---@return true? removed
+---@return string? message
+---@return shm.Errno? code
+function shm.remove(name) end
+
+---`segment:read(n, offset)` as a function.
+---System calls: none; it is a copy of memory.
+---Errors: EFAULT.
+---@param segment shm.Segment
+---@param n? integer
+---@param offset? integer
+---@return string? data
+---@return string? message
+---@return shm.Errno? code
+function shm.read(segment, n, offset) end
+
+---`segment:write(data, offset)` as a function.
+---System calls: none; it is a copy of memory.
+---Errors: EFAULT.
+---@param segment shm.Segment
+---@param data string
+---@param offset? integer
+---@return shm.Segment? segment
+---@return string? message
+---@return shm.Errno? code
+function shm.write(segment, data, offset) end
+
+---The System V key that C programs get for the same file and project. It is made of the low bits of the
+---file's device and inode: a file that is replaced has another key, and two files may collide.
+---System calls: ftok(3), which is stat(2).
+---Errors: ENOENT, EACCES, as stat(2) has them.
+---@param path string an existing file
+---@param project integer 1 to 255; C uses the low 8 bits only, so 0x666 is 0x66
+---@return integer? key
+---@return string? message
+---@return shm.Errno? code
+function shm.ftok(path, project) end
+
+---All System V segments of this machine, then all POSIX objects by name.
+---System calls: shmctl(2) with SHM_STAT_ANY; readdir(3) and stat(2) on /dev/shm.
+---Errors: EACCES, ENOMEM.
+---@return shm.Stat[]? list
+---@return string? message
+---@return shm.Errno? code
+function shm.list() end
+
+---Limits of this machine.
+---System calls: sysconf(3), shmctl(2) with IPC_INFO, statvfs(3); /proc/meminfo.
+---Errors: EACCES.
+---@return shm.Limits? limits
+---@return string? message
+---@return shm.Errno? code
+function shm.limits() end
+
+---Copies a string into the segment. The copy is not atomic: who reads at the same time may see a part.
+---System calls: none; it is a copy of memory.
+---Errors: EFAULT (the memory was truncated away by another process; nothing shared was written).
+---@param data string any bytes
+---@param offset? integer default 0
+---@return shm.Segment? segment itself, so that writes can be chained
+---@return string? message
+---@return shm.Errno? code
+function Segment:write(data, offset) end
+
+---Copies bytes out of the segment.
+---System calls: none; it is a copy of memory.
+---Errors: EFAULT.
+---@param n? integer bytes; default all to the end
+---@param offset? integer default 0
+---@return string? data
+---@return string? message
+---@return shm.Errno? code
+function Segment:read(n, offset) end
+
+---Copies a C string out of the segment: up to its NUL, or to the end of the segment where there is none.
+---System calls: none; it is a copy of memory.
+---Errors: EFAULT.
+---@param offset? integer default 0
+---@return string? text without the NUL
+---@return string? message
+---@return shm.Errno? code
+function Segment:cstring(offset) end
+
+---Sets bytes to one value.
+---System calls: none; it is memset(3).
+---Errors: EFAULT.
+---@param byte integer 0 to 255
+---@param offset? integer default 0
+---@param n? integer bytes; default all to the end
+---@return shm.Segment? segment itself
+---@return string? message
+---@return shm.Errno? code
+function Segment:fill(byte, offset, n) end
+
+---Status of the segment.
+---System calls: shmctl(2) with IPC_STAT; fstat(2).
+---Errors: EACCES.
+---@return shm.Stat? stat
+---@return string? message
+---@return shm.Errno? code
+function Segment:stat() end
+
+---Changes mode and owner.
+---System calls: shmctl(2) with IPC_SET; fchmod(2) and fchown(2).
+---Errors: EPERM.
+---@param change shm.Change
+---@return true? changed
+---@return string? message
+---@return shm.Errno? code
+function Segment:set(change) end
+
+---Gives a POSIX object another size; what is added is zero. It may be mapped elsewhere afterwards. Others
+---keep the size they attached with: they attach anew to see more, and get EFAULT where memory is gone.
+---System calls: posix_fallocate(3), ftruncate(2), mremap(2).
+---Errors: ENOTSUP (System V, anonymous), EFBIG, ENOSPC, ENOMEM, EFAULT.
+---@param size shm.Size
+---@return true? resized
+---@return string? message
+---@return shm.Errno? code
+function Segment:resize(size) end
+
+---Keeps the segment in memory; it is never swapped.
+---System calls: shmctl(2) with SHM_LOCK; mlock(2).
+---Errors: EPERM, ENOMEM (RLIMIT_MEMLOCK).
+---@return true? locked
+---@return string? message
+---@return shm.Errno? code
+function Segment:mlock() end
+
+---Allows the segment to be swapped again.
+---System calls: shmctl(2) with SHM_UNLOCK; munlock(2).
+---Errors: EPERM, ENOMEM.
+---@return true? unlocked
+---@return string? message
+---@return shm.Errno? code
+function Segment:munlock() end
+
+---Removes the name of this very segment, and never that of another which has its name meanwhile.
+---System calls: shmctl(2) with IPC_RMID; shm_unlink(3).
+---Errors: ENOENT, EPERM, EACCES, ENOTSUP (anonymous).
+---@return true? removed
+---@return string? message
+---@return shm.Errno? code
+function Segment:remove() end
+
+---Detaches. The segment is of no use afterwards; detaching it again is harmless. An owned one loses its name.
+---System calls: shmdt(2); munmap(2) and close(2).
+---Errors: none.
+---@return true detached
+function Segment:detach() end
+
+---The same as detach.
+---System calls: shmdt(2); munmap(2) and close(2).
+---Errors: none.
+---@return true detached
+function Segment:close() end
+
+return shm

@@ -1,0 +1,125 @@
+-- meta_spec.lua: bindings/meta/shm.lua describes what there is, all of it, and nothing else.
+local shm = require "shm"
+
+local file <close> = assert(io.open("bindings/meta/shm.lua"))
+local text = file:read("a")
+
+-- Names that the meta file declares as functions of a table, and the comment above each.
+local function declared(owner)
+  local names, comments = {}, {}
+  local comment = {}
+  for line in text:gmatch("[^\n]*") do
+    local name, parameters = line:match("^function " .. owner .. "[.:]([%w_]+)%((.-)%) end$")
+    if name then
+      names[name] = true
+      comments[name] = { text = table.concat(comment, "\n"), parameters = parameters }
+    end
+    if line:find("^%-%-%-") then comment[#comment + 1] = line else comment = {} end
+  end
+  return names, comments
+end
+
+-- Names of the fields of a class in the meta file; the value is true for optional ones.
+local function fields(class)
+  local found, inside = {}, false
+  for line in text:gmatch("[^\n]+") do
+    local name = line:match("^%-%-%-@class ([%w._]+)")
+    if name then inside = name == class end
+    local field, optional = line:match("^%-%-%-@field ([%w_]+)(%??)")
+    if inside and field then found[field] = optional == "?" end
+  end
+  return found
+end
+
+local function names_of(live)
+  local names = {}
+  for name, value in pairs(live) do
+    if type(value) == "function" then names[name] = true end
+  end
+  return names
+end
+
+local function keys(set)
+  local result = {}
+  for key in pairs(set) do result[key] = true end
+  return result
+end
+
+describe("the meta file", function()
+  local segment <close> = assert(shm.create(shm.PRIVATE, 10, { owned = true }))
+  local meta = getmetatable(segment)
+
+  it("is Lua, and returns the module", function()
+    assert.is_table(assert(load(text, "@shm.lua"))())
+  end)
+
+  it("has the functions of the module, and no other", function()
+    assert.same(names_of(shm), (declared("shm")))
+  end)
+
+  it("has the methods of a segment, and no other", function()
+    assert.same(names_of(meta.__index), (declared("Segment")))
+  end)
+
+  it("has the values of the module, and no other", function()
+    local values = {}
+    for name, value in pairs(shm) do
+      if type(value) ~= "function" then values[name] = true end
+    end
+    assert.same(values, keys(fields("shm")))
+  end)
+
+  it("knows the metamethods", function()
+    assert.same({ __gc = true, __close = true, __len = true, __tostring = true }, names_of(meta))
+    assert.matches("@operator len", text)
+  end)
+
+  it("says of each function what it takes, returns, calls and may fail with", function()
+    for _, owner in ipairs { "shm", "Segment" } do
+      local _, comments = declared(owner)
+      for name, comment in pairs(comments) do
+        assert.matches("%-%-%-%u.-%.", comment.text, 1, false, name)
+        for _, part in ipairs { "@return", "Errors: ", "System calls: " } do
+          assert.is_truthy(comment.text:find(part, 1, true), name .. " lacks " .. part)
+        end
+        for parameter in comment.parameters:gmatch("[%w_]+") do
+          assert.is_truthy(comment.text:find("@param " .. parameter .. "[? ]"), name .. " lacks @param " .. parameter)
+        end
+      end
+    end
+  end)
+
+  it("has every field of a status and of the limits, and no other", function()
+    local seen = {}
+    local posix <close> = assert(shm.create("/shm_spec_meta", 10, { owned = true }))
+    local memfd <close> = assert(shm.create(nil, 10))
+    local described = fields("shm.Stat")
+    local sysv <close> = assert(shm.create(shm.PRIVATE, 10, { owned = true }))
+    for _, one in ipairs { sysv, posix, memfd } do
+      local stat = one:stat()
+      for field in pairs(stat) do seen[field] = true end
+      for field, optional in pairs(described) do
+        assert.is_true(optional or stat[field] ~= nil, field .. " is not optional, and missing")
+      end
+    end
+    assert.same(keys(described), seen)
+    assert.same(keys(fields("shm.Limits")), keys(shm.limits()))
+  end)
+
+  it("has every option, and no other", function()
+    local _, message = pcall(shm.create, nil, 10, { unknown = true })
+    local told = {}
+    for name in message:match("there are (.-)%)$"):gmatch("[%w_]+") do told[name] = true end
+    local described = keys(fields("shm.AttachOptions"))
+    for name in pairs(fields("shm.CreateOptions")) do described[name] = true end
+    assert.same(told, described)
+  end)
+
+  it("has every change, and no other", function()
+    local memfd <close> = assert(shm.create(nil, 10))
+    local _, message = pcall(memfd.set, memfd, { unknown = true })
+    local told = {}
+    for name in message:match("there are (.-)%)$"):gmatch("[%w_]+") do told[name] = true end
+    assert.same(told, keys(fields("shm.Change")))
+  end)
+end)

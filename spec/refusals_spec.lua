@@ -1,0 +1,267 @@
+-- refusals_spec.lua: what the world refuses comes back as nil, a sentence and the errno's name, and
+-- nothing is left behind: limits, permissions, full memory, memory that is taken away.
+local shm = require "shm"
+local process = require "spec.support.process"
+local sandbox = require "spec.support.sandbox"
+
+local name, key = "/shm_spec_refusals", 0x5e600004
+
+local function refused(pattern, code, ...)
+  local value, message, found = ...
+  assert.is_nil(value)
+  assert.matches(pattern, message)
+  assert.equal(code, found)
+end
+
+-- Runs a script in a sandbox; it must end well, and its output is returned.
+local function sandboxed(size, commands, script)
+  if sandbox.missing then return pending(sandbox.missing) end
+  local run = sandbox.run(size, commands, script)
+  assert.equal("", run.err)
+  assert.equal(0, run.code)
+  return run.out
+end
+
+describe("attaching", function()
+  it("to what is missing says so", function()
+    refused('^segment "/shm_spec_missing" does not exist; create it first$', "ENOENT", shm.attach("/shm_spec_missing"))
+    refused("^segment 0x5e6000ff does not exist", "ENOENT", shm.attach(0x5e6000ff))
+    refused("^segment id 2147483647 does not exist", "ENOENT", shm.attach { id = 0x7fffffff })
+    refused("^segment id 2147483647 does not exist", "ENOENT", shm.remove { id = 0x7fffffff })
+    refused('^segment "/shm_spec_missing" does not exist', "ENOENT", shm.remove("/shm_spec_missing"))
+  end)
+
+  it("to another user's segment is refused, and so is its removal", function()
+    local sysv <close> = assert(shm.create(key, 10, { owned = true }))
+    local posix <close> = assert(shm.create(name, 10, { owned = true }))
+    local run = sandbox.run_as_nobody(([[
+      local shm = require "shm"
+      for _, name in ipairs { %d, %q, { id = %d } } do
+        print(select(3, shm.attach(name)), select(3, shm.attach(name, { readonly = true })), select(3, shm.remove(name)))
+      end
+      print(select(3, shm.open(%q, 10)), select(3, shm.create(%d, 10)), #shm.list() >= 2)
+      print((select(2, shm.attach(%q))))
+    ]]):format(key, name, sysv:stat().id, name, key, name))
+    if run then
+      assert.equal("EACCES\tEACCES\tEPERM\nEACCES\tEACCES\tEACCES\nEACCES\tEACCES\tEPERM\n" ..
+        "EACCES\tEEXIST\ttrue\n" ..
+        'segment "/shm_spec_refusals" is closed to this user by its mode; ask its owner to widen it\n',
+        run.out, run.err)
+    else -- not root: a mode of 0 keeps out its owner, too
+      for _, segment in ipairs { sysv, posix } do assert(segment:set { mode = 0 }) end
+      refused("is closed to this user by its mode", "EACCES", shm.attach(key))
+      refused("is closed to this user by its mode", "EACCES", shm.attach(name))
+    end
+  end)
+
+  it("another user may read where the mode says so, and change nothing", function()
+    local posix <close> = assert(shm.create(name, 10, { owned = true, mode = "0644" }))
+    local sysv <close> = assert(shm.create(key, 10, { owned = true, mode = "0644" }))
+    posix:write("read me")
+    sysv:write("read me")
+    local run = sandbox.run_as_nobody(([[
+      local shm = require "shm"
+      for _, name in ipairs { %d, %q } do
+        local segment <close> = assert(shm.attach(name, { readonly = true }))
+        print(segment:cstring(), select(3, shm.attach(name)), select(3, segment:set { mode = "0666" }),
+          select(3, segment:remove()) ~= nil)
+      end
+    ]]):format(key, name))
+    if not run then return pending("only root can become another user") end
+    assert.equal(("read me\tEACCES\tEPERM\ttrue\n"):rep(2), run.out, run.err)
+  end)
+
+  it("to a name that is no shared memory is refused at once", function()
+    local path = "/dev/shm" .. name
+    assert.equal(0, process.run("mkfifo", { path }).code)
+    refused("is not shared memory: a directory, a pipe or a device has its name", "ENODEV", shm.attach(name))
+    refused("is not shared memory", "ENODEV", shm.attach(name, { readonly = true }))
+    refused("exists already", "EEXIST", shm.create(name, 10))
+    assert(os.remove(path))
+    assert.equal(0, process.run("mkdir", { path }).code)
+    refused("is not shared memory", "ENODEV", shm.attach(name))
+    assert(os.remove(path))
+    assert.equal(0, process.run("ln", { "-s", "/etc/passwd", path }).code)
+    refused("is not shared memory", "ENODEV", shm.attach(name))
+    assert(os.remove(path))
+    assert(io.open(path, "w")):close()
+    refused("is empty: its creator has not given it a size yet", "ENODATA", shm.attach(name))
+    refused("is empty", "ENODATA", shm.open(name, 10))
+    assert(os.remove(path))
+  end)
+end)
+
+describe("what a backing does not offer", function()
+  it("is said", function()
+    local sysv <close> = assert(shm.create(key, 10, { owned = true }))
+    local memfd <close> = assert(shm.create(nil, 10))
+    refused("segment 0x5e600004 cannot do that: its backing does not offer it", "ENOTSUP", sysv:resize(20))
+    refused("anonymous segment cannot do that", "ENOTSUP", memfd:resize(20))
+    refused("anonymous segment cannot do that", "ENOTSUP", memfd:remove())
+    refused("cannot do that", "ENOTSUP", shm.create(name, 10, { huge = true }))
+  end)
+
+  it("also for huge pages, which the machine may not have", function()
+    for _, huge_name in ipairs { key, false } do
+      local segment <close>, message, code = shm.create(huge_name or nil, 10, { huge = true, owned = true })
+      if segment then
+        segment:write("in a huge page")
+        assert.equal("in a huge", segment:read(9))
+        assert.equal(0, segment:stat().address % shm.limits().huge_page_size)
+      else
+        assert.matches("huge pages %(vm.nr_hugepages%)", message)
+        assert.equal("ENOMEM", code)
+      end
+    end
+  end)
+end)
+
+describe("a size", function()
+  it("beyond what the machine has is refused at creation", function()
+    refused("was refused memory: out of memory", "ENOMEM", shm.create(nil, "1000T"))
+    refused("was refused memory", "ENOMEM", shm.create(key, "1000T"))
+    refused("has no room: .* the space in /dev/shm is used up", "ENOSPC", shm.create(name, "1000T"))
+    refused("has no room", "ENOSPC", shm.create(name, math.maxinteger))
+    refused("was refused memory", "ENOMEM", shm.create(nil, math.maxinteger))
+    refused("", "ENOMEM", shm.create(key, math.maxinteger))
+    refused("does not exist", "ENOENT", shm.attach(name))
+    refused("does not exist", "ENOENT", shm.attach(key))
+  end)
+
+  it("of a GiB works", function()
+    if shm.limits().posix_free < 3 << 30 then return pending("/dev/shm has not 3 GiB free") end
+    for _, big in ipairs { key, name } do
+      local segment <close> = assert(shm.create(big, "1G", { owned = true }))
+      segment:write("end", (1 << 30) - 3)
+      local other <close> = assert(shm.attach(big))
+      assert.equal("\0end", other:read(nil, (1 << 30) - 4))
+    end
+  end)
+
+  it("above SHMMAX is refused", function()
+    assert.equal("EFBIG\tsegment 0x00000005 cannot be that large: the system's limit is lower (SHMMAX; see limits)\n" ..
+      "true\t8192\n",
+      sandboxed("1m", "echo 8192 > /proc/sys/kernel/shmmax", [[
+        local shm = require "shm"
+        local none, message, code = shm.create(5, 8193)
+        print(code, message)
+        local segment <close> = shm.create(5, 8192)
+        print(segment ~= nil, shm.limits().shmmax)]]))
+  end)
+
+  it("above SHMALL is refused", function()
+    assert.equal("nil\tENOSPC\ntrue\n", sandboxed("1m", "echo 2 > /proc/sys/kernel/shmall", [[
+      local shm = require "shm"
+      local none, message, code = shm.create(5, 8193)
+      print(none, code)
+      local segment <close> = shm.create(5, 8192)
+      print(segment ~= nil)]]))
+  end)
+end)
+
+describe("a full /dev/shm", function()
+  it("is ENOSPC at creation, and leaves nothing", function()
+    assert.equal("ENOSPC\nENOSPC\n0\n1\n", sandboxed("1m", nil, [[
+      local shm = require "shm"
+      print(select(3, shm.create("/large", "2M")))
+      local first <close> = assert(shm.create("/first", "700K", { owned = true }))
+      print(select(3, shm.create("/second", "700K")))
+      first:fill(1)
+      local limits = shm.limits()
+      print(limits.posix_free // (limits.posix_size // 2))
+      print(#shm.list())]]))
+  end)
+
+  it("is ENOSPC when an object grows, which then is as it was", function()
+    assert.equal("ENOSPC\n100\t100\tkept\n", sandboxed("1m", nil, [[
+      local shm = require "shm"
+      local segment <close> = assert(shm.create("/grows", 100, { owned = true }))
+      segment:write("kept")
+      print(select(3, segment:resize("2M")))
+      print(#segment, segment:stat().size, segment:cstring())]]))
+  end)
+
+  it("is EFAULT for memory that was not reserved, not a crash", function()
+    assert.equal("EFAULT\tsegment \"/sparse\" has lost memory: it was truncated, or its file system is full; " ..
+      "detach it and attach or create it anew\nEFAULT\ntrue\n", sandboxed("1m", nil, [[
+      local shm = require "shm"
+      local segment <close> = assert(shm.create("/sparse", "4M", { owned = true, reserve = false }))
+      local done, message, code = segment:fill(1)
+      print(code, message)
+      print(select(3, segment:read(1)))
+      print(segment:close())]]))
+  end)
+end)
+
+describe("the number of segments", function()
+  it("is limited by SHMMNI, and all of them work", function()
+    assert.equal("4000\tENOSPC\t4000\n0\n", sandboxed("1m", "echo 4000 > /proc/sys/kernel/shmmni", [[
+      local shm = require "shm"
+      local segments, code = {}
+      for i = 1, 5000 do
+        local segment, message, found = shm.create(i, 16, { owned = true })
+        code = found
+        if not segment then break end
+        segments[i] = segment:write(tostring(i) .. "\0")
+      end
+      for i, segment in ipairs(segments) do assert(segment:cstring() == tostring(i)) end
+      print(#segments, code, #shm.list())
+      for _, segment in ipairs(segments) do segment:close() end
+      print(#shm.list())]]))
+  end)
+end)
+
+describe("a POSIX object that another process truncates", function()
+  for method, arguments in pairs { read = {}, write = { ("x"):rep(8192) }, fill = { 0 }, cstring = { 8191 } } do
+    it("is an error in " .. method .. ", not a crash", function()
+      local segment <close> = assert(shm.create(name, 8192, { owned = true }))
+      segment:fill(65)
+      assert.equal(0, process.run("truncate", { "-s", "0", "/dev/shm" .. name }).code)
+      refused('^segment "/shm_spec_refusals" has lost memory: it was truncated', "EFAULT",
+        segment[method](segment, table.unpack(arguments)))
+      refused("has lost memory", "EFAULT", segment:read(1))
+      refused("has lost memory", "EFAULT", segment:resize(100))
+    end)
+  end
+
+  it("still serves what is left of it", function()
+    local segment <close> = assert(shm.create(name, 8192, { owned = true }))
+    segment:fill(65)
+    assert.equal(0, process.run("truncate", { "-s", "4096", "/dev/shm" .. name }).code)
+    assert.equal("AAAA", segment:read(4, 4092))
+    refused("has lost memory", "EFAULT", segment:read(1, 4096))
+    segment:close()
+  end)
+
+  it("is attached anew with its new size", function()
+    local segment <close> = assert(shm.create(name, 8192, { owned = true }))
+    assert.equal(0, process.run("truncate", { "-s", "100", "/dev/shm" .. name }).code)
+    local other <close> = assert(shm.attach(name))
+    assert.equal(100, #other)
+  end)
+end)
+
+describe("resizing", function()
+  it("keeps the contents, and adds zeroes", function()
+    local segment <close> = assert(shm.create(name, 10, { owned = true }))
+    segment:write("0123456789")
+    assert.is_true(segment:resize("1M"))
+    assert.equal(1 << 20, #segment)
+    assert.equal("0123456789\0", segment:read(11))
+    assert.equal("\0", segment:read(1, (1 << 20) - 1))
+    segment:write("end", (1 << 20) - 3)
+    local other <close> = assert(shm.attach(name))
+    assert.equal("end", other:read(3, (1 << 20) - 3))
+    assert.is_true(segment:resize(5))
+    assert.equal("01234", segment:read())
+    assert.error_matches(function() segment:read(6) end, "is not within")
+    refused("has lost memory", "EFAULT", other:read(1, 8192))
+    assert.is_true(segment:resize(4096))
+    assert.equal("01234\0\0", segment:read(7))
+  end)
+
+  it("is refused for a readonly segment", function()
+    local segment <close> = assert(shm.create(name, 10, { owned = true, readonly = true }))
+    assert.error_matches(function() segment:resize(20) end, "is attached readonly")
+  end)
+end)
