@@ -123,10 +123,12 @@ describe("an option", function()
     { { huge = "yes" }, "option huge is true or false, not a string" },
     { { reserve = 0 }, "option reserve is true or false" },
     { { mode = "0999" }, 'mode 0999 is not permission bits in octal, such as "0640"' },
-    { { mode = "rw" }, "mode rw is not" }, { { mode = "" }, "mode  is not" }, { { mode = "00600" }, "mode 00600 is" },
-    { { mode = "1777" }, "mode 1777 is not" }, { { mode = 600 }, "mode 600 is not" }, { { mode = -1 }, "mode %-1 is not" },
-    { { mode = 1.5 }, "mode 1.5 is not" }, { { mode = true }, "mode true is not" }, { { mode = "6\0" }, "is not permission" },
-    { { mode = {} }, "mode table: 0x%x+ is not" }, { { mode = "0" }, "mode 0 would keep everybody out" },
+    { { mode = "rw" }, "mode rw is not" }, { { mode = "" }, "mode  is not" },
+    { { mode = "00600" }, "mode 00600 is" }, { { mode = "1777" }, "mode 1777 is not" },
+    { { mode = 600 }, "mode 600 is not" }, { { mode = -1 }, "mode %-1 is not" },
+    { { mode = 1.5 }, "mode 1.5 is not" }, { { mode = true }, "mode true is not" },
+    { { mode = "6\0" }, "is not permission" }, { { mode = {} }, "mode table: 0x%x+ is not" },
+    { { mode = "0" }, "mode 0 would keep everybody out" },
     { { address = "0" }, "option address is an integer" }, { { address = 1.5 }, "option address is an integer" },
   }
   for _, case in ipairs(bad) do

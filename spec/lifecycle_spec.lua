@@ -29,7 +29,7 @@ describe("a handle", function()
   end)
 
   it("detaches when it is collected, and removes no name then", function()
-    local segment = assert(shm.create(name, 10))
+    local segment = assert(shm.create(name, 10)) -- luacheck: ignore
     assert.equal(1, mapped())
     segment = nil -- luacheck: ignore
     collectgarbage()

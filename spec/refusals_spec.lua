@@ -37,7 +37,8 @@ describe("attaching", function()
     local run = sandbox.run_as_nobody(([[
       local shm = require "shm"
       for _, name in ipairs { %d, %q, { id = %d } } do
-        print(select(3, shm.attach(name)), select(3, shm.attach(name, { readonly = true })), select(3, shm.remove(name)))
+        print(select(3, shm.attach(name)), select(3, shm.attach(name, { readonly = true })),
+          select(3, shm.remove(name)))
       end
       print(select(3, shm.open(%q, 10)), select(3, shm.create(%d, 10)), #shm.list() >= 2)
       print((select(2, shm.attach(%q))))
@@ -237,6 +238,7 @@ describe("a POSIX object that another process truncates", function()
     local segment <close> = assert(shm.create(name, 8192, { owned = true }))
     assert.equal(0, process.run("truncate", { "-s", "100", "/dev/shm" .. name }).code)
     local other <close> = assert(shm.attach(name))
+    assert.equal(8192, #segment) -- what it was attached with
     assert.equal(100, #other)
   end)
 end)

@@ -2,6 +2,7 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -48,20 +49,25 @@ static const struct error errors[] = {
 
 static const struct error *find(int status) {
   for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
-    if (errors[i].code == -status) return &errors[i];
+    if (-errors[i].code == status) return &errors[i];
   return NULL;
+}
+
+/* The errno of a status; the least integer has no opposite, and is none. */
+static int code_of(int status) {
+  return status != INT_MIN ? -status : INT_MAX;
 }
 
 const char *shmx_error_name(int status) {
   const struct error *error = find(status);
   if (error != NULL) return error->name;
-  const char *name = strerrorname_np(-status);
+  const char *name = strerrorname_np(code_of(status));
   return name != NULL ? name : "EUNKNOWN";
 }
 
 const char *shmx_error_text(int status) {
   const struct error *error = find(status);
   if (error != NULL) return error->text;
-  const char *text = strerrordesc_np(-status);
+  const char *text = strerrordesc_np(code_of(status));
   return text != NULL ? text : "failed for a reason that the system does not name";
 }

@@ -1,0 +1,197 @@
+-- build_spec.lua: what the Makefile and the README promise: targets, an installation, a rock, a demo.
+local process = require "spec.support.process"
+local uv = require "luv"
+
+local root = uv.cwd()
+-- As a user types it: without what the make that runs these specs has put into the environment.
+local clean = { MAKEFLAGS = false, MAKELEVEL = false, MFLAGS = false, BUILD = false, SANITIZE = false,
+  PRELOAD = false, LD_PRELOAD = false, LUA_PATH = false, LUA_CPATH = false, SHM_BUILD = false }
+
+local directory
+setup(function() directory = assert(uv.fs_mkdtemp("/tmp/shm_spec_XXXXXX")) end)
+teardown(function() assert.equal(0, process.run("rm", { "-rf", directory }).code) end)
+
+local function run(command, arguments, changes)
+  local env = {}
+  for name, value in pairs(clean) do env[name] = value end
+  for name, value in pairs(changes or {}) do env[name] = value end
+  return process.run(command, arguments, { env = env, seconds = 120 })
+end
+
+local function make(...)
+  local result = run("make", { "--no-print-directory", ... })
+  assert.equal(0, result.code, result.err)
+  return result
+end
+
+local function write(name, text)
+  local path = directory .. "/" .. name
+  local file <close> = assert(io.open(path, "w"))
+  file:write(text)
+  return path
+end
+
+local function readme(pattern)
+  local file <close> = assert(io.open("README.md"))
+  return assert(file:read("a"):match(pattern))
+end
+
+describe("make", function()
+  it("help has a line for each target", function()
+    local help = make("help").out
+    local targets = { "help", "all", "demo", "test", "lint", "asan", "bench", "install", "uninstall", "clean" }
+    for _, target in ipairs(targets) do
+      assert.matches("\n?" .. target .. " +%l[^\n]+\n", help)
+    end
+    assert.equal(#targets, select(2, help:gsub("\n", "")))
+  end)
+
+  it("leaves the module and both libraries", function()
+    make("all", "BUILD=" .. directory .. "/out")
+    for _, name in ipairs { "shm.so", "libshmx.a", "libshmx.so" } do
+      assert.is_truthy(uv.fs_stat(directory .. "/out/" .. name), name)
+    end
+    local symbols = run("nm", { "-D", "--defined-only", directory .. "/out/shm.so" }).out
+    assert.equal("luaopen_shm", symbols:match("%w+ T ([%w_]+)"))
+    assert.equal(1, select(2, symbols:gsub("\n", "")))
+  end)
+
+  it("says what is missing where Lua's headers are", function()
+    local result = run("make", { "BUILD=" .. directory .. "/none", "LUA_INCDIR=/no/such/folder" })
+    assert.is_true(result.code ~= 0)
+    assert.matches("lua.h is not in /no/such/folder: install liblua5.4%-dev", result.err)
+  end)
+
+  it("demo shows the documents' programs at work, and ends", function()
+    local started = uv.hrtime()
+    local result = run("make", { "demo" })
+    assert.equal(0, result.code, result.err)
+    assert.equal("", result.err)
+    assert.matches("letters_client %d+ +AAAAAAAAAA\n", result.out)
+    local written = result.out:match("random_writer %d+ +write a random number (%d+)\n")
+    assert.matches("random_reader %d+ +" .. written .. "\n", result.out)
+    assert.matches("answered HELLO FROM ONE PROCESS", result.out)
+    assert.is_true((uv.hrtime() - started) / 1e9 < 30)
+  end)
+end)
+
+describe("make demo and make test", function()
+  -- A machine with other tools in front: stand-ins for dpkg-query, apt-get and sudo.
+  local function with(tools)
+    local bin = assert(uv.fs_mkdtemp(directory .. "/binXXXXXX"))
+    for name, script in pairs(tools) do
+      local file <close> = assert(io.open(bin .. "/" .. name, "w"))
+      file:write("#!/bin/sh\n", script, "\n")
+      assert(uv.fs_chmod(bin .. "/" .. name, 493))
+    end
+    return { PATH = bin .. ":" .. os.getenv("PATH") }
+  end
+
+  it("install nothing where nothing is missing", function()
+    local env = with { ["apt-get"] = "echo asked for the network >&2; exit 1", ["dpkg-query"] = "echo installed" }
+    for _, target in ipairs { "setup-demo", "setup-test", "setup-lint", "setup-bench" } do
+      local result = run("make", { "--no-print-directory", target }, env)
+      assert.same({ 0, "", "" }, { result.code, result.out, result.err })
+    end
+  end)
+
+  it("install what is missing, asking nothing", function()
+    local log = directory .. "/apt.log"
+    local env = with {
+      ["dpkg-query"] = 'case "$*" in *lua-luv|*lua-busted) exit 1;; *) echo installed;; esac',
+      ["apt-get"] = 'echo "$DEBIAN_FRONTEND $*" >> ' .. log .. "; cat >/dev/null",
+      sudo = 'shift; exec "$@"',
+    }
+    local result = run("make", { "--no-print-directory", "setup-test" }, env)
+    assert.equal(0, result.code, result.err)
+    assert.equal("installing: lua-busted lua-luv\n", result.out)
+    local file <close> = assert(io.open(log))
+    assert.equal("noninteractive -qq update\n" ..
+      "noninteractive -qq install -y --no-install-recommends lua-busted lua-luv\n", file:read("a"))
+  end)
+
+  it("say so where apt fails", function()
+    local env = with { ["dpkg-query"] = "exit 1", ["apt-get"] = "echo no network >&2; exit 100",
+      sudo = 'shift; exec "$@"' }
+    local result = run("make", { "--no-print-directory", "setup-demo" }, env)
+    assert.is_true(result.code ~= 0)
+    assert.matches("no network", result.err)
+  end)
+end)
+
+describe("an installation", function()
+  local prefix, here
+  setup(function()
+    prefix = directory .. "/usr"
+    here = { PKG_CONFIG_PATH = prefix .. "/lib/pkgconfig", LD_LIBRARY_PATH = prefix .. "/lib",
+      LUA_CPATH = prefix .. "/lib/lua/5.4/?.so;;" }
+    make("install", "PREFIX=" .. prefix, "BUILD=" .. directory .. "/out")
+  end)
+
+  it("has the module, and the README's ten lines print what they say", function()
+    local script = write("ten.lua", readme("```lua\n(.-)```"))
+    local result = run(process.lua, { script }, here)
+    assert.equal("", result.err)
+    assert.equal('hello\t65536\tsegment "/prices" (posix, 65536 bytes)\nhello\n' ..
+      'nil\tsegment "/prices" exists already; use attach or open, or remove it first\tEEXIST\n' ..
+      'false\toffset 65530 with length 10 is not within segment "/prices" of 65536 bytes\n', result.out)
+  end)
+
+  it("has all that a C program needs, shared and static", function()
+    local source = write("main.c", readme("```c\n(.-)```"))
+    for _, static in ipairs { "", "--static" } do
+      local binary = directory .. "/main" .. static
+      local compile = ("gcc -Wall -Wextra -Werror %s %s -o %s $(pkg-config --cflags --libs %s shmx)")
+        :format(static == "" and "" or "-static", source, binary, static)
+      local compiled = run("sh", { "-c", compile }, here)
+      assert.equal(0, compiled.code, compiled.err)
+      assert.equal(0, run(binary, {}, here).code)
+      assert.equal("hello\0", io.open("/dev/shm/prices"):read(6))
+      assert.equal(1, run(binary, {}, here).code) -- it exists already
+      assert(os.remove("/dev/shm/prices"))
+    end
+  end)
+
+  it("has headers that can be included alone, from C11 and C++", function()
+    local headers = run("find", { prefix .. "/include", "-name", "*.h" }).out
+    local count = 0
+    for header in headers:gmatch("[^\n]+") do
+      count = count + 1
+      for _, language in ipairs { "c -std=c11", "c++ -std=c++17" } do
+        local compiled = run("sh", { "-c", ("echo 'int unused;' | gcc -x %s -pedantic -Wall -Wextra -Werror "
+          .. "-fsyntax-only -I%s/include/shmx -include %s -"):format(language, prefix, header) })
+        assert.equal(0, compiled.code, compiled.err)
+      end
+    end
+    assert.is_true(count >= 5)
+  end)
+
+  it("has the examples and the description of the API", function()
+    local examples = prefix .. "/share/shm/examples/"
+    local result = run(process.lua, { examples .. "posix_object.lua" }, here)
+    assert.equal(0, result.code, result.err)
+    assert.is_truthy(uv.fs_stat(prefix .. "/share/shm/meta/shm.lua"))
+  end)
+
+  it("is staged below DESTDIR, and uninstall leaves nothing of it", function()
+    local stage = directory .. "/stage"
+    make("install", "DESTDIR=" .. stage, "BUILD=" .. directory .. "/out")
+    assert.is_truthy(uv.fs_stat(stage .. "/usr/local/lib/lua/5.4/shm.so"))
+    local pc <close> = assert(io.open(stage .. "/usr/local/lib/pkgconfig/shmx.pc"))
+    assert.is_nil(pc:read("a"):find(stage, 1, true))
+    make("uninstall", "DESTDIR=" .. stage, "BUILD=" .. directory .. "/out")
+    assert.equal("", run("find", { stage, "!", "-type", "d" }).out)
+  end)
+end)
+
+describe("the rockspec", function()
+  it("builds a module that works", function()
+    local tree = directory .. "/rocks"
+    local result = process.run("luarocks", { "--lua-version", "5.4", "--tree", tree, "make" },
+      { env = clean, cwd = root, seconds = 120 })
+    assert.equal(0, result.code, result.err)
+    local used = run(process.lua, { "-e", 'print(require "shm".create(nil, 10))' },
+      { LUA_CPATH = tree .. "/lib/lua/5.4/?.so" })
+    assert.equal("anonymous segment (memfd, 10 bytes)\n", used.out, used.err)
+  end)
+end)
