@@ -12,7 +12,7 @@ VERSION = 0.1.0
 SOVERSION = 0
 
 BASE_FLAGS = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Icore -Ibindings -isystem $(LUA_INCDIR)
-ALL_FLAGS = $(BASE_FLAGS) -fPIC -fvisibility=hidden -pthread -MMD -MP $(SANITIZE) $(CFLAGS)
+ALL_FLAGS = $(BASE_FLAGS) -fPIC -fno-plt -fvisibility=hidden -pthread -MMD -MP $(SANITIZE) $(CFLAGS)
 # The handler for SIGBUS is code of ours: once loaded, it must stay where it is (nodelete).
 LINK_SHARED = $(CC) -shared -pthread -Wl,-z,nodelete -Wl,-z,relro,-z,now $(SANITIZE) $(CFLAGS) $(LDFLAGS)
 
@@ -20,7 +20,7 @@ CORE_SOURCES = $(sort $(wildcard core/*/*.c))
 LUA_SOURCES = $(sort $(wildcard bindings/lua/*.c))
 PEER_SOURCES = $(sort $(wildcard spec/support/peer_*.c))
 TEST_SOURCES = $(sort $(wildcard spec/core/*_test.c))
-MODULE_SOURCES = spec/support/forking.c scripts/bench/baseline.c
+MODULE_SOURCES = spec/support/lowlevel.c scripts/bench/baseline.c
 C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(TEST_SOURCES) $(MODULE_SOURCES)
 C_HEADERS = $(sort $(wildcard core/*.h core/*/*.h bindings/*/*.h spec/*/*.h))
 LUA_FILES = scripts spec bindings/meta
@@ -36,7 +36,7 @@ TESTS = $(TEST_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
 # What apt has to have installed, target by target.
 BUILD_PACKAGES = gcc libc6-dev lua5.4 liblua5.4-dev
 DEMO_PACKAGES = $(BUILD_PACKAGES) lua-luv lua-argparse
-TEST_PACKAGES = $(DEMO_PACKAGES) lua-busted libcmocka-dev luarocks pkg-config util-linux
+TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted libcmocka-dev luarocks pkg-config util-linux
 LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck
 BENCH_PACKAGES = $(DEMO_PACKAGES)
 
@@ -49,6 +49,7 @@ BUSTED = $(LUA) $$(command -v busted) --pattern=_spec --helper=spec/support/guar
 .PHONY: help all demo test lint asan bench install uninstall clean setup-% programs check
 
 all: $(LIBRARIES) ## build the module (build/shm.so) and the library (build/libshmx.{a,so})
+	@:
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | sort | expand -t 12
@@ -119,7 +120,7 @@ check: programs
 	@for test in $(TESTS); do spec/support/isolate $$test || exit 1; done
 	@$(RUN) $(PRELOAD) spec/support/isolate $(BUSTED)
 
-programs: $(LIBRARIES) $(PEERS) $(TESTS) $(BUILD)/spec/forking.so
+programs: $(LIBRARIES) $(PEERS) $(TESTS) $(BUILD)/spec/lowlevel.so
 
 # ---- from sources to libraries ----
 
@@ -148,7 +149,7 @@ $(BUILD)/spec/%_test: $(BUILD)/obj/spec/core/%_test.o $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) $^ -o $@ -lcmocka
 
-$(BUILD)/spec/forking.so: $(BUILD)/obj/spec/support/forking.o
+$(BUILD)/spec/lowlevel.so: $(BUILD)/obj/spec/support/lowlevel.o
 	@mkdir -p $(@D)
 	$(LINK_SHARED) $^ -o $@
 

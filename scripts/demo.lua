@@ -2,11 +2,21 @@
 local shm = require "shm"
 local uv = require "luv"
 
-io.stdout:setvbuf("line")
 local directory = arg[0]:match("^.*/") or "./"
 local lua = os.getenv("SHM_LUA") or "lua5.4"
 
 local function say(format, ...) print(format:format(...)) end
+
+-- Ctrl-C reaches the children too, and they clean up; we end when they have ended.
+local interrupted = false
+local interrupt = uv.new_signal()
+interrupt:start("sigint", function() interrupted = true end)
+interrupt:unref()
+
+local function finish()
+  uv.run()
+  if interrupted then os.exit(130, true) end
+end
 
 -- Starts an example; each line that it prints is shown behind its name and pid.
 local function start(name, ...)
@@ -65,17 +75,17 @@ for _, stat in ipairs(shm.list()) do
   end
 end
 start("letters_client", "--interval", "0.5")
-uv.run()
+finish()
 
 say("\n2. Random numbers: a writer puts an int32 at offset 0, a reader reads it from there.\n")
 start("random_writer", "--interval", "0.5", "--count", "8")
 await(numbers)
 start("random_reader", "--interval", "0.5")
-uv.run()
+finish()
 
 say("\n3. A POSIX object with a name, shared by two processes.\n")
 start("posix_object")
-uv.run()
+finish()
 
 say("\nThe segments are gone again: `ipcs -m` and `ls /dev/shm` show what they showed before.")
 say("Read scripts/examples/letters_server.lua next, or the README from \"Ten lines\".")

@@ -1,7 +1,7 @@
 -- lifecycle_spec.lua: when a segment is detached and when its name goes: <close>, collection, exit,
 -- fork, owners.
 local shm = require "shm"
-local forking = require "forking"
+local lowlevel = require "lowlevel"
 local process = require "spec.support.process"
 
 local name, key = "/shm_spec_lifecycle", 0x5e600002
@@ -10,7 +10,7 @@ local name, key = "/shm_spec_lifecycle", 0x5e600002
 local function mapped()
   local count = 0
   for line in io.lines("/proc/self/maps") do
-    if line:find("/dev/shm/", 1, true) or line:find("/memfd:shm", 1, true) then count = count + 1 end
+    if line:find("%s/dev/shm/") or line:find("%s/memfd:shm") then count = count + 1 end
   end
   return count
 end
@@ -57,7 +57,9 @@ describe("a handle", function()
     meta.__gc(segment)
     meta.__close(segment)
     assert.error_matches(function() segment:read() end, "is detached")
-    for _, foreign in ipairs { io.stdout, {}, "x", 1, print } do
+    local foreigners = { io.stdout, {}, "x", 1, print, coroutine.create(print) }
+    for size = 0, 1024 do foreigners[#foreigners + 1] = lowlevel.userdata(size) end -- one is as long as ours
+    for _, foreign in ipairs(foreigners) do
       for _, method in ipairs { meta.__gc, meta.__close, meta.__len, meta.__tostring, meta.__index.read,
         meta.__index.write, meta.__index.stat } do
         assert.error_matches(function() method(foreign) end, "shm.segment expected, got")
@@ -77,12 +79,12 @@ describe("an owned segment", function()
   for backing, owned_name in pairs { sysv = key, posix = name } do
     it("is removed by the process that created it, not by a forked child: " .. backing, function()
       local segment = assert(shm.create(owned_name, 10, { owned = true }))
-      assert.equal(0, forking.child(function()
+      assert.equal(0, lowlevel.child(function()
         segment:write("child")
         return segment:close()
       end))
       assert.equal("child", segment:read(5))
-      assert.equal(0, forking.child(function()
+      assert.equal(0, lowlevel.child(function()
         segment = nil -- luacheck: ignore
         collectgarbage()
         return true
@@ -143,7 +145,7 @@ end)
 describe("fork", function()
   it("hands anonymous memory to the child", function()
     local segment <close> = assert(shm.create(nil, 100))
-    assert.equal(0, forking.child(function()
+    assert.equal(0, lowlevel.child(function()
       segment:write("from the child")
       return true
     end))
@@ -153,7 +155,7 @@ describe("fork", function()
   it("gives each process a handle of its own", function()
     local segment <close> = assert(shm.create(key, 100, { owned = true }))
     assert.equal(1, segment:stat().nattch)
-    assert.equal(0, forking.child(function() return segment:stat().nattch == 2 end))
+    assert.equal(0, lowlevel.child(function() return segment:stat().nattch == 2 end))
     assert.equal(1, segment:stat().nattch)
   end)
 end)

@@ -95,10 +95,17 @@ static lua_Integer rest(const shmx_segment *segment, lua_Integer offset) {
   return offset >= 0 && offset <= size ? size - offset : 0;
 }
 
+/* luaL_optinteger, a third of its cost where the argument is there. */
+static lua_Integer opt_integer(lua_State *L, int index, lua_Integer otherwise) {
+  int whole;
+  lua_Integer value = lua_tointegerx(L, index, &whole);
+  return whole ? value : luaL_optinteger(L, index, otherwise);
+}
+
 int lsegment_read(lua_State *L) {
   shmx_segment *segment = check(L);
-  lua_Integer offset = luaL_optinteger(L, 3, 0);
-  lua_Integer length = luaL_optinteger(L, 2, rest(segment, offset));
+  lua_Integer offset = opt_integer(L, 3, 0);
+  lua_Integer length = opt_integer(L, 2, rest(segment, offset));
   int status = shmx_segment_range(segment, (uint64_t)offset, (uint64_t)length);
   if (status != 0) return fail_access(L, segment, status, offset, length);
   return push_bytes(L, segment, offset, length);

@@ -26,7 +26,9 @@ static const struct error errors[] = {
     {EFAULT, "EFAULT",
      "has lost memory: it was truncated, or its file system is full; detach it"
      " and attach or create it anew"},
-    {EFBIG, "EFBIG", "cannot be that large: the system's limit is lower (SHMMAX; see limits)"},
+    {EFBIG, "EFBIG",
+     "cannot be that large: a limit is lower (SHMMAX, or ulimit -f for POSIX and anonymous "
+     "memory)"},
     {EINVAL, "EINVAL", "was refused by the system as invalid; check name, size and address"},
     {EMFILE, "EMFILE", "cannot be opened: this process is at its limit of descriptors (ulimit -n)"},
     {ENFILE, "ENFILE", "cannot be opened: the machine is at its limit of descriptors"},
@@ -42,7 +44,9 @@ static const struct error errors[] = {
      "has no room: the number of segments (SHMMNI), System V memory (SHMALL) or"
      " the space in /dev/shm is used up; remove what is not needed"},
     {ENOTSUP, "ENOTSUP", "cannot do that: its backing does not offer it"},
-    {EPERM, "EPERM", "is not this user's to change; ask its owner, or be root"},
+    {EPERM, "EPERM",
+     "needs rights that this user has not: its owner's to change it, root's for huge pages or to "
+     "lock"},
     {ERANGE, "ERANGE", "is smaller than what was asked for"},
     {EROFS, "EROFS", "is attached readonly; attach it without readonly to write"},
 };

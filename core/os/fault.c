@@ -3,23 +3,10 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/*
- * One watched mapping. Slots are never freed, only used again, because the handler may look at one
- * at any time, in any thread. `start` is written last and cleared first (release), and the handler
- * reads it first (acquire): with a start, a slot's other fields are the mapping's.
- */
-struct shmx_watch {
-  _Atomic uintptr_t start; /* FREE, CLAIMED, or the mapping's address */
-  atomic_size_t length;
-  atomic_int protection;
-  atomic_bool lost;
-};
-
+/* What `start` is while a slot is nobody's, and while it is being filled. */
 enum { FREE = 0, CLAIMED = 1, SLOTS = 64 };
 
 struct chunk {
@@ -122,8 +109,4 @@ void shmx_watch_move(struct shmx_watch *watch, void *data, size_t length) {
 
 void shmx_watch_stop(struct shmx_watch *watch) {
   if (watch != NULL) atomic_store_explicit(&watch->start, FREE, memory_order_release);
-}
-
-bool shmx_watch_lost(const struct shmx_watch *watch) {
-  return atomic_load_explicit(&watch->lost, memory_order_acquire);
 }

@@ -10,10 +10,22 @@
 #ifndef SHMX_OS_FAULT_H
 #define SHMX_OS_FAULT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-struct shmx_watch;
+/*
+ * One watched mapping. Slots are never freed, only used again, because the handler may look at one
+ * at any time, in any thread. `start` is written last and cleared first (release), and the handler
+ * reads it first (acquire): with a start, a slot's other fields are the mapping's.
+ */
+struct shmx_watch {
+  _Atomic uintptr_t start; /* the mapping's address, or that the slot is free or being filled */
+  atomic_size_t length;
+  atomic_int protection;
+  atomic_bool lost;
+};
 
 /* Watches a mapping. NULL if there is no memory for it. Safe in any thread; takes no lock. */
 struct shmx_watch *shmx_watch_start(void *data, size_t length, bool readonly);
@@ -24,7 +36,9 @@ void shmx_watch_move(struct shmx_watch *watch, void *data, size_t length);
 /* Ends the watch; the mapping must not be touched any more. NULL is allowed. */
 void shmx_watch_stop(struct shmx_watch *watch);
 
-/* Has the mapping lost memory since it was watched? */
-bool shmx_watch_lost(const struct shmx_watch *watch);
+/* Has the mapping lost memory since it was watched? Pairs with the release in the handler. */
+static inline bool shmx_watch_lost(const struct shmx_watch *watch) {
+  return atomic_load_explicit(&watch->lost, memory_order_acquire);
+}
 
 #endif

@@ -7,12 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-
-/* From here on, a look at what is free costs nothing beside the zeroing of the memory. */
-enum { LARGE = 16 << 20 };
 
 /* Is there as much? The kernel would zero page after page first, and kill somebody at the end. */
 static int check_room(int fd, size_t more) {
@@ -22,8 +20,15 @@ static int check_room(int fd, size_t more) {
   return more > shmx_page_available() ? -ENOMEM : 0;
 }
 
+/* Past this limit the kernel would answer with SIGXFSZ, which ends a process. */
+static bool is_above_limit(size_t size) {
+  struct rlimit limit;
+  return getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur;
+}
+
 int shmx_fdmap_reserve(int fd, size_t former, size_t size) {
-  int status = size - former >= LARGE ? check_room(fd, size - former) : 0;
+  if (is_above_limit(size)) return -EFBIG;
+  int status = size - former >= SHMX_FDMAP_LARGE ? check_room(fd, size - former) : 0;
   if (status != 0) return status;
   int error;
   do
@@ -32,12 +37,17 @@ int shmx_fdmap_reserve(int fd, size_t former, size_t size) {
   return -error;
 }
 
+static int extend(int fd, size_t size) {
+  if (is_above_limit(size)) return -EFBIG;
+  return ftruncate(fd, (off_t)size) != 0 ? -errno : 0;
+}
+
 int shmx_fdmap_size(int fd, size_t size, const shmx_options *options) {
   size_t length; /* huge pages come whole or not at all */
   size_t unit = options->flags & SHMX_HUGE ? shmx_page_size(true) : 1;
   if (!shmx_round_up(size, unit, &length) || length > INT64_MAX) return -EFBIG;
-  if (ftruncate(fd, (off_t)length) != 0) return errno == EINVAL ? -EFBIG : -errno;
-  return options->flags & SHMX_NORESERVE ? 0 : shmx_fdmap_reserve(fd, 0, length);
+  if (options->flags & SHMX_NORESERVE) return extend(fd, length);
+  return shmx_fdmap_reserve(fd, 0, length);
 }
 
 int shmx_fdmap_map(shmx_object *object, size_t size, const shmx_options *options) {

@@ -10,6 +10,9 @@ int shmx_fdmap_size(int fd, size_t size, const shmx_options *options);
 /* Maps the object's descriptor; `size` and `length` are set. */
 int shmx_fdmap_map(shmx_object *object, size_t size, const shmx_options *options);
 
+/* From here on, a look at what is there and what is free costs nothing beside the zeroing. */
+enum { SHMX_FDMAP_LARGE = 16 << 20 };
+
 /*
  * Extends an object from its former size, with memory behind it. -ENOMEM if the machine has not as
  * much, -ENOSPC if the file system has not; the object is then as it was.

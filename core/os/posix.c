@@ -49,19 +49,21 @@ static struct path path_of(const char *name) {
  */
 static int make(const shmx_options *options, size_t size, int *fd) {
   *fd = open(DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (*fd < 0) return -errno;
+  if (*fd < 0) return errno == ENOENT ? -ENOTSUP : -errno; /* there is no /dev/shm */
   if (fchmod(*fd, options->mode) != 0) return -errno;
   return shmx_fdmap_size(*fd, size, options);
 }
 
 static int publish(int fd, const char *name) {
+  struct path path = path_of(name);
+  if (linkat(fd, "", AT_FDCWD, path.text, AT_EMPTY_PATH) == 0) return 0;
+  if (errno != ENOENT) return -errno; /* before Linux 6.10, only root may use AT_EMPTY_PATH */
   char unnamed[32];
   snprintf(unnamed, sizeof unnamed, "/proc/self/fd/%d", fd);
-  struct path path = path_of(name);
   return linkat(AT_FDCWD, unnamed, AT_FDCWD, path.text, AT_SYMLINK_FOLLOW) != 0 ? -errno : 0;
 }
 
-/* Is something there already? Only publish is sure; this spares us the memory, and ENOSPC. */
+/* Is something there already? Only publish is sure; this spares us much memory, or ENOSPC. */
 static bool is_taken(const char *name) {
   struct stat found;
   return lstat(path_of(name).text, &found) == 0;
@@ -72,7 +74,7 @@ static int create(shmx_object *object, const shmx_name *name, size_t size,
   int status = check_name(name);
   if (status != 0) return status;
   if (options->flags & SHMX_HUGE) return -ENOTSUP;
-  if (is_taken(name->posix)) return -EEXIST;
+  if (size >= SHMX_FDMAP_LARGE && is_taken(name->posix)) return -EEXIST;
   status = make(options, size, &object->fd);
   if (status == 0) status = shmx_fdmap_map(object, size, options);
   if (status == 0) status = publish(object->fd, name->posix);

@@ -60,7 +60,7 @@ static int baseline_pushlstring(lua_State *L) {
  * behind: with what a failed call returned, shmdt, munmap and close do nothing but fail.
  */
 static int finish(lua_State *L, bool done, const char *what) {
-  return done ? 0 : luaL_error(L, "a system call failed in %s: %s", what, strerror(errno));
+  return done ? 0 : luaL_error(L, "%s: %s", what, strerror(errno));
 }
 
 /* sysv_cycle(key, size) */

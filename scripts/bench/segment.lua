@@ -7,8 +7,6 @@ local baseline = require "baseline"
 local now, nothing = baseline.now, baseline.nothing
 local memcpy, pushlstring = baseline.memcpy, baseline.pushlstring
 
-io.stdout:setvbuf("line")
-
 -- ---- the machine ----
 
 local function read_file(path)
@@ -61,7 +59,8 @@ end
 
 local function summary(values)
   table.sort(values)
-  return { low = quantile(values, 0.25), median = quantile(values, 0.5), high = quantile(values, 0.75) }
+  local low, high = quantile(values, 0.25), quantile(values, 0.75)
+  return { low = low, median = quantile(values, 0.5), high = high }
 end
 
 -- Runs contest.ours and contest.limit in turns and returns the summaries of their times and of
@@ -85,39 +84,39 @@ end
 
 -- ---- the table ----
 
-local row = "%-32s %11s %11s %7s  %-14s %-8s %s"
+local row = "%-32s %11s %11s %6s  %-14s  %-8s %s"
 
-local function print_head()
-  print(row:format("what / its limit", "ours", "limit", "ratio", "(quartiles)", "target", ""))
-end
+local function print_row(...) print((row:format(...):gsub("%s+$", ""))) end
 
 local function verdict(met) return met and "met" or "MISSED" end
 
 -- A contest of times: at most contest.target times the limit; without a target, for information.
 local function compare_times(contest)
   local ours, limit, ratio = compare(contest)
-  local text = contest.unit == "us" and "%.2f us" or "%.1f ns"
-  local scale = contest.unit == "us" and 1e6 or 1e9
+  local long = limit.median > 1e-6
+  local function time(seconds)
+    return long and ("%.2f us"):format(seconds * 1e6) or ("%.1f ns"):format(seconds * 1e9)
+  end
   local target = contest.target
-  print(row:format(contest.what, text:format(ours.median * scale), text:format(limit.median * scale),
-    ("%.2f"):format(ratio.median), ("(%.2f..%.2f)"):format(ratio.low, ratio.high),
-    target and ("<= %g"):format(target) or "-", target and verdict(ratio.median <= target) or ""))
+  print_row(contest.what, time(ours.median), time(limit.median), ("%.2f"):format(ratio.median),
+    ("(%.2f..%.2f)"):format(ratio.low, ratio.high), target and ("<= %g"):format(target) or "-",
+    target and verdict(ratio.median <= target) or "")
 end
 
--- A contest of throughputs: at least contest.target times the limit.
+-- A contest of throughputs: at least contest.target times the limit. Throughput is the inverse of
+-- time, so the ratio and its quartiles are turned upside down.
 local function compare_throughputs(contest)
   local ours, limit, ratio = compare(contest)
   local function rate(seconds) return ("%.2f GB/s"):format(contest.bytes / seconds * 1e-9) end
-  -- the time's ratio upside down, and so its quartiles
-  print(row:format(contest.what, rate(ours.median), rate(limit.median),
-    ("%.2f"):format(1 / ratio.median), ("(%.2f..%.2f)"):format(1 / ratio.high, 1 / ratio.low),
-    (">= %g"):format(contest.target), verdict(1 / ratio.median >= contest.target)))
+  print_row(contest.what, rate(ours.median), rate(limit.median), ("%.2f"):format(1 / ratio.median),
+    ("(%.2f..%.2f)"):format(1 / ratio.high, 1 / ratio.low), (">= %g"):format(contest.target),
+    verdict(1 / ratio.median >= contest.target))
 end
 
 -- ---- 64 bytes: the cost of a call ----
 
--- The empty loop's cost is subtracted from both. The collector runs, as it does in a script: what
--- a read leaves to it is a cost of reading.
+-- The empty loop is subtracted from both: left in, it would flatter every ratio. The collector
+-- runs, as it does in a script: what a read leaves to it is a cost of reading.
 local function bench_calls()
   local rounds <const>, count <const> = 41, 200000
   local segment <close> = assert(shm.create(nil, 4096, { populate = true }))
@@ -155,19 +154,19 @@ local function bench_copies(name, size)
   local function call_read(n) for _ = 1, n do segment:read(size, 0) end end
 
   compare_throughputs { what = ("write %s / memcpy"):format(name), ours = call_write,
-    limit = call_memcpy, rounds = 21, count = math.max((256 << 20) // size, 1), bytes = size,
+    limit = call_memcpy, rounds = 31, count = math.max((256 << 20) // size, 1), bytes = size,
     target = 0.9 }
   compare_throughputs { what = ("read %s / lua_pushlstring"):format(name), ours = call_read,
-    limit = call_pushlstring, rounds = 21, count = math.max((32 << 20) // size, 1), bytes = size,
+    limit = call_pushlstring, rounds = 31, count = math.max((32 << 20) // size, 1), bytes = size,
     sample = sample_alone, target = 0.95 }
 end
 
 -- ---- create, attach, detach, remove ----
 
 local function bench_cycle(what, name, bare)
-  local rounds <const>, count <const>, size <const> = 41, 1000, 4096
-  local guard <close> = setmetatable({}, { __close = function() shm.remove(name) end })
-  assert(guard)
+  local size <const> = 4096
+  assert(shm.create(name, size)):remove() -- it was free, so from here on it is ours to remove
+  local _ <close> = setmetatable({}, { __close = function() shm.remove(name) end })
   local function call_bare(n) for _ = 1, n do bare(name, size) end end
   local function call_cycle(n)
     for _ = 1, n do
@@ -178,18 +177,20 @@ local function bench_cycle(what, name, bare)
       a:close()
     end
   end
-  compare_times { what = what, ours = call_cycle, limit = call_bare, rounds = rounds,
-    count = count, unit = "us", target = 1.3 }
+  compare_times { what = what, ours = call_cycle, limit = call_bare, rounds = 41,
+    count = 1000, target = 1.3 }
 end
 
 print_machine()
+print("method   medians of 31 or 41 rounds in turns (quartiles of the ratio); an empty loop's time")
+print("         is subtracted from all times of 64 B")
 print()
-print_head()
+print_row("what / its limit", "ours", "limit", "ratio", "(quartiles)", "target", "")
 bench_calls()
-for _, size in ipairs { { "64 KiB", 64 << 10 }, { "1 MiB", 1 << 20 }, { "16 MiB", 16 << 20 },
-  { "64 MiB", 64 << 20 } } do
-  bench_copies(table.unpack(size))
-end
+bench_copies("64 KiB", 64 << 10)
+bench_copies("1 MiB", 1 << 20)
+bench_copies("16 MiB", 16 << 20)
+bench_copies("64 MiB", 64 << 20)
 -- Lua seeds its random numbers anew in each process: two benchmarks at once do not meet.
 local number = math.random(1, 0x7fffffff)
 bench_cycle("cycle, System V / system calls", number, baseline.sysv_cycle)

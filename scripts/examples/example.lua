@@ -10,8 +10,6 @@ end
 local argparse = require "argparse"
 local uv = require "luv"
 
-io.stdout:setvbuf("line") -- a pipe sees each line at once
-
 local example = {}
 
 local function to_seconds(text)

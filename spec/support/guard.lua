@@ -31,7 +31,7 @@ local function survey()
     if target then found[("descriptor %s: %s"):format(fd, target)] = true end
   end
   for line in read("/proc/self/maps"):gmatch("[^\n]+") do
-    local mapped = line:match("/SYSV%x+.*") or line:match("/dev/shm/.*") or line:match("/memfd:shm.*")
+    local mapped = line:match("%s/SYSV%x+") or line:match("%s/dev/shm/") or line:match("%s/memfd:shm")
     if mapped then found["mapping " .. line] = true end
   end
   for task in list("/proc/self/task") do

@@ -1,8 +1,9 @@
-/* forking.c: fork(2) for specs, since Lua has none. Touches lua.h and libc. */
+/* lowlevel.c: what specs need and Lua has not: fork(2), foreign userdata. Touches lua.h, libc. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,7 +31,8 @@ static int await_child(pid_t pid) {
   return -1;
 }
 
-/* forking.child(f): runs f in a forked child; 0 if it returned true, 1 if false, 2 if it raised. */
+/* lowlevel.child(f): runs f in a forked child; 0 if it returned true, 1 if false, 2 if it raised.
+ */
 static int child(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
@@ -42,8 +44,15 @@ static int child(lua_State *L) {
   return 1;
 }
 
-__attribute__((visibility("default"))) int luaopen_forking(lua_State *L) {
-  static const luaL_Reg functions[] = {{"child", child}, {NULL, NULL}};
+/* lowlevel.userdata(n): a userdata of n zero bytes, which no library knows. */
+static int userdata(lua_State *L) {
+  size_t size = (size_t)luaL_checkinteger(L, 1);
+  memset(lua_newuserdatauv(L, size, 0), 0, size);
+  return 1;
+}
+
+__attribute__((visibility("default"))) int luaopen_lowlevel(lua_State *L) {
+  static const luaL_Reg functions[] = {{"child", child}, {"userdata", userdata}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }
