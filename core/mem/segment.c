@@ -13,7 +13,12 @@ static const struct shmx_backing *const backings[] = {
     [SHMX_MEMFD] = &shmx_backing_memfd,
 };
 
-enum { DEFAULT_MODE = 0600, ALL_MODES = 0777, OPEN_TRIES = 100 };
+enum {
+  DEFAULT_MODE = 0600,
+  ALL_MODES = 0777,
+  CREATOR_FLAGS = SHMX_HUGE | SHMX_NORESERVE | SHMX_OWNED, /* mean nothing to who attaches */
+  OPEN_TRIES = 100
+};
 
 static const struct shmx_backing *backing_of(const shmx_segment *segment) {
   return backings[segment->object.backing];
@@ -21,13 +26,20 @@ static const struct shmx_backing *backing_of(const shmx_segment *segment) {
 
 /* ---- from a name to a mapping ---- */
 
+/* SHM_RND for every backing. Nothing may lie at NULL, which stands for a closed handle. */
+static int check_address(shmx_options *options) {
+  if (options->address == NULL) return 0;
+  size_t excess = (uintptr_t)options->address % shmx_page_size(false);
+  if (excess != 0 && !(options->flags & SHMX_ROUND)) return -EADDRNOTAVAIL;
+  options->address = (char *)options->address - excess;
+  return options->address == NULL ? -EADDRINUSE : 0;
+}
+
 static int check(shmx_name name, const shmx_options *given, shmx_options *options) {
   if (name.backing < SHMX_SYSV || name.backing > SHMX_MEMFD) return -EINVAL;
   *options = given != NULL ? *given : (shmx_options){0};
   if (options->mode == 0) options->mode = DEFAULT_MODE;
-  bool whole_pages = (uintptr_t)options->address % shmx_page_size(false) == 0;
-  if (!whole_pages && !(options->flags & SHMX_ROUND)) return -EADDRNOTAVAIL;
-  return options->mode > ALL_MODES ? -EINVAL : 0;
+  return options->mode > ALL_MODES ? -EINVAL : check_address(options);
 }
 
 static void begin(shmx_segment *segment, shmx_name name) {
@@ -71,6 +83,7 @@ int shmx_segment_attach(shmx_segment *segment, shmx_name name, const shmx_option
   shmx_options options;
   int status = check(name, given, &options);
   if (status != 0) return status;
+  options.flags &= ~(uint32_t)CREATOR_FLAGS;
   begin(segment, name);
   status = backing_of(segment)->attach(&segment->object, &name, &options);
   if (status != 0) {
@@ -106,7 +119,7 @@ void shmx_segment_detach(shmx_segment *segment) {
   if (object->data == NULL) return;
   if (segment->owner != 0 && segment->owner == shmx_process_id())
     backing_of(segment)->remove(object); /* somebody may have done it before: as good */
-  shmx_watch_stop(object->watch);        /* first: what is mapped there next is not ours */
+  if (object->watch != NULL) object->length = shmx_watch_stop(object->watch);
   backing_of(segment)->detach(object);
   object->data = NULL;
   object->size = 0;

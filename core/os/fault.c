@@ -1,5 +1,8 @@
 /* fault.c: the handler for SIGBUS and the table of mappings that it looks into. Touches base. */
 #include "os/fault.h"
+#include "os/page.h"
+
+#include "base/checked.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -16,6 +19,7 @@ struct chunk {
 
 static _Atomic(struct chunk *) chunks; /* pushed with release, read with acquire */
 static struct sigaction previous;
+static size_t huge_page_size;
 
 /* The watch whose mapping has this address, or NULL. */
 static struct shmx_watch *find(uintptr_t address) {
@@ -30,16 +34,35 @@ static struct shmx_watch *find(uintptr_t address) {
   return NULL;
 }
 
-/* Not ours: the handler that was there before decides; by default the process dies of it. */
+/* Ends the process as if there had been no handler. */
+static void die_of(int signal, bool sent) {
+  struct sigaction deadly = {.sa_handler = SIG_DFL};
+  sigaction(signal, &deadly, NULL);
+  if (sent) raise(signal); /* a fault needs no help: the access is repeated on return */
+}
+
+/* Not ours: what would happen without us happens. Faults cannot be ignored, sent signals can. */
 static void pass_on(int signal, siginfo_t *info, void *context) {
-  if (previous.sa_flags & SA_SIGINFO) {
+  bool sent = info->si_code <= 0; /* by kill(2) and the like */
+  if (previous.sa_flags & SA_SIGINFO)
     previous.sa_sigaction(signal, info, context);
-  } else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
-    struct sigaction deadly = {.sa_handler = SIG_DFL};
-    sigaction(signal, &deadly, NULL); /* the access is repeated on return, and ends the process */
-  } else {
+  else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN)
     previous.sa_handler(signal);
-  }
+  else if (previous.sa_handler == SIG_DFL || !sent)
+    die_of(signal, sent);
+}
+
+static bool put_zeroes(struct shmx_watch *watch, size_t length) {
+  watch->length = length;
+  return mmap((void *)watch->start, length, watch->protection,
+              MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED;
+}
+
+/* Huge pages can only be replaced whole, and nothing says that an attached segment has them. */
+static bool put_huge_zeroes(struct shmx_watch *watch) {
+  size_t length;
+  return huge_page_size != 0 && shmx_round_up(watch->length, huge_page_size, &length) &&
+         put_zeroes(watch, length);
 }
 
 /*
@@ -51,14 +74,13 @@ static void on_sigbus(int signal, siginfo_t *info, void *context) {
   if (watch != NULL) {
     /* Marked before the access goes on; pairs with the acquire in shmx_watch_lost. */
     atomic_store_explicit(&watch->lost, true, memory_order_release);
-    if (mmap((void *)watch->start, watch->length, watch->protection,
-             MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
-      return;
+    if (put_zeroes(watch, watch->length) || put_huge_zeroes(watch)) return;
   }
   pass_on(signal, info, context);
 }
 
 static void install(void) {
+  huge_page_size = shmx_page_size(true);
   struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
   sigaction(SIGBUS, &action, &previous);
 }
@@ -107,6 +129,8 @@ void shmx_watch_move(struct shmx_watch *watch, void *data, size_t length) {
   atomic_store_explicit(&watch->start, (uintptr_t)data, memory_order_release);
 }
 
-void shmx_watch_stop(struct shmx_watch *watch) {
-  if (watch != NULL) atomic_store_explicit(&watch->start, FREE, memory_order_release);
+size_t shmx_watch_stop(struct shmx_watch *watch) {
+  size_t length = watch->length;
+  atomic_store_explicit(&watch->start, FREE, memory_order_release);
+  return length;
 }

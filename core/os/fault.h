@@ -33,8 +33,11 @@ struct shmx_watch *shmx_watch_start(void *data, size_t length, bool readonly);
 /* The mapping has moved or changed its length. */
 void shmx_watch_move(struct shmx_watch *watch, void *data, size_t length);
 
-/* Ends the watch; the mapping must not be touched any more. NULL is allowed. */
-void shmx_watch_stop(struct shmx_watch *watch);
+/*
+ * Ends the watch, before the mapping does: what is mapped there next is not ours. Returns how many
+ * bytes are to be unmapped; zero pages may have needed more than the mapping had.
+ */
+size_t shmx_watch_stop(struct shmx_watch *watch);
 
 /* Has the mapping lost memory since it was watched? Pairs with the release in the handler. */
 static inline bool shmx_watch_lost(const struct shmx_watch *watch) {

@@ -56,12 +56,10 @@ int shmx_fdmap_map(shmx_object *object, size_t size, const shmx_options *options
   object->size = size;
   object->readonly = options->flags & SHMX_READONLY;
 
-  char *address = options->address;
-  if (options->flags & SHMX_ROUND) address -= (uintptr_t)address % shmx_page_size(false);
   int protection = object->readonly ? PROT_READ : PROT_READ | PROT_WRITE;
-  int flags = MAP_SHARED | (address != NULL ? MAP_FIXED_NOREPLACE : 0) |
+  int flags = MAP_SHARED | (options->address != NULL ? MAP_FIXED_NOREPLACE : 0) |
               (options->flags & SHMX_NORESERVE ? MAP_NORESERVE : 0);
-  void *data = mmap(address, object->length, protection, flags, object->fd, 0);
+  void *data = mmap(options->address, object->length, protection, flags, object->fd, 0);
   if (data == MAP_FAILED) return errno == EEXIST ? -EADDRINUSE : -errno;
   object->data = data;
   return 0;

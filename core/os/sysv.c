@@ -24,8 +24,9 @@ static int map(shmx_object *object, const shmx_options *options) {
               (options->flags & SHMX_ROUND ? SHM_RND : 0);
   void *data = shmat(object->id, options->address, flags);
   if (data == (void *)-1) {
-    if (errno == EINVAL) return options->address != NULL ? -EADDRINUSE : -ENOENT;
-    return errno == EIDRM ? -ENOENT : -errno;
+    if (errno != EINVAL && errno != EIDRM) return -errno;
+    struct shmid_ds ds; /* EINVAL is both: no such segment, no such place */
+    return control(object->id, IPC_STAT, &ds) == -ENOENT ? -ENOENT : -EADDRINUSE;
   }
   object->data = data;
   object->readonly = options->flags & SHMX_READONLY;
@@ -82,14 +83,21 @@ static int attach(shmx_object *object, const shmx_name *name, const shmx_options
   return status;
 }
 
+/* The kernel would let what is removed already be removed again, until the last detach. */
+static int remove_id(int id) {
+  struct shmid_ds ds;
+  bool removed = control(id, IPC_STAT, &ds) == 0 && ds.shm_perm.mode & SHM_DEST;
+  return removed ? -ENOENT : control(id, IPC_RMID, NULL);
+}
+
 static int remove_object(const shmx_object *object) {
-  return control(object->id, IPC_RMID, NULL);
+  return remove_id(object->id);
 }
 
 static int remove_name(const shmx_name *name) {
   int id;
   int status = find(name, &id);
-  return status != 0 ? status : control(id, IPC_RMID, NULL);
+  return status != 0 ? status : remove_id(id);
 }
 
 static void fill_in(shmx_stat *stat, int id, const struct shmid_ds *ds) {
