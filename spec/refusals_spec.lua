@@ -141,8 +141,8 @@ describe("a size", function()
   end)
 
   it("above SHMMAX is refused", function()
-    assert.equal("EFBIG\tsegment 0x00000005 cannot be that large: a limit is lower (SHMMAX, or ulimit -f for POSIX and anonymous memory)\n" ..
-      "true\t8192\n",
+    assert.equal("EFBIG\tsegment 0x00000005 cannot be that large: a limit is lower (SHMMAX, or ulimit -f for "
+      .. "POSIX and anonymous memory)\ntrue\t8192\n",
       sandboxed("1m", "echo 8192 > /proc/sys/kernel/shmmax", [[
         local shm = require "shm"
         local none, message, code = shm.create(5, 8193)
@@ -155,7 +155,8 @@ describe("a size", function()
     local run = process.run("sh", { "-c", "ulimit -f 8; exec " .. process.lua .. " -e \"$1\"", "sh", [[
       local shm = require "shm"
       for _, name in ipairs { "/shm_spec_refusals", false } do
-        print(select(3, shm.create(name or nil, "64K")), select(3, shm.create(name or nil, "64K", { reserve = false })))
+        print(select(3, shm.create(name or nil, "64K")),
+          select(3, shm.create(name or nil, "64K", { reserve = false })))
       end
       local segment <close> = assert(shm.create("/shm_spec_refusals", 4096, { owned = true }))
       print(select(3, segment:resize("64K")), #segment)]] })
