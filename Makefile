@@ -93,6 +93,7 @@ install: all ## install below PREFIX (/usr/local); DESTDIR is put before it
 	  'Libs.private: -pthread' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/shmx.pc
 	install -m 644 scripts/examples/*.lua $(DESTDIR)$(PREFIX)/share/shm/examples
 	install -m 644 bindings/meta/shm.lua $(DESTDIR)$(PREFIX)/share/shm/meta/shm.lua
+	@test -n "$(DESTDIR)" || test $$(id -u) != 0 || ldconfig
 
 uninstall: ## remove what install installed
 	rm -f $(DESTDIR)$(INSTALL_LUADIR)/shm.so $(DESTDIR)$(PREFIX)/lib/libshmx.a \

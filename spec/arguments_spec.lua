@@ -28,7 +28,7 @@ describe("a name", function()
     { 1.5, "key 1.5 is not a whole number" },
     { 2 ^ 63, "is not a whole number" },
     { 0 / 0, "is not a whole number" },
-    { true, 'a key, a "/name", {id=n} or nil expected, got boolean' },
+    { true, 'name %(a key, "/name", {id=n} or nil%) expected, got boolean' },
     { print, "expected, got function" },
     { {}, "is {id=n} with a System V identifier" },
     { { id = -1 }, "is {id=n} with" },
@@ -46,7 +46,9 @@ describe("a name", function()
   end
 
   it("is required", function()
-    for _, f in ipairs { shm.create, shm.open, shm.attach, shm.remove } do raises("value expected", f) end
+    for _, f in ipairs { shm.create, shm.open, shm.attach, shm.remove } do
+      raises('name %(a key, "/name", {id=n} or nil%) expected, got no value', f)
+    end
   end)
 
   it("must lead somewhere to be attached or removed", function()
@@ -83,12 +85,12 @@ describe("a size", function()
     { -1, "size %-1 is negative" }, { math.mininteger, "is negative" },
     { 1.5, "size 1.5 is not a whole number of bytes" }, { 2 ^ 63, "is not a whole number of bytes" },
     { 1 / 0, "is not a whole number" },
-    { "12Q", 'size "12Q" is not bytes, or a number with K, M, G or T' },
+    { "12Q", 'size "12Q" is not bytes, or a number with K, M, G or T, below 2%^63' },
     { "", 'size "" is not' }, { "K", "is not bytes" }, { "-1", "is not bytes" }, { "1.5K", "is not bytes" },
     { "1KK", "is not bytes" }, { " 1", "is not bytes" }, { "1k", "is not bytes" }, { "0x10", "is not bytes" },
     { "9223372036854775808", "is not bytes" }, { "99999999999999999999", "is not bytes" },
     { "9999999999T", "is not bytes" }, { "1\0K", "size with a NUL inside" },
-    { true, "number expected, got boolean" }, { {}, "number expected, got table" },
+    { true, 'size %(bytes, or a string as "64K"%) expected, got boolean' }, { {}, "expected, got table" },
   }
   for _, case in ipairs(bad) do
     it(shown(case[1]) .. " is refused", function()
@@ -99,7 +101,7 @@ describe("a size", function()
     end)
   end
 
-  it("is required", function() raises("number expected, got no value", shm.create, nil) end)
+  it("is required", function() raises("size %(.*%) expected, got no value", shm.create, nil) end)
 
   it("may have a unit", function()
     for text, bytes in pairs { ["100"] = 100, ["1K"] = 1024, ["64K"] = 65536, ["2M"] = 2097152 } do
@@ -117,7 +119,8 @@ end)
 
 describe("an option", function()
   local bad = {
-    { "x", "table expected, got string" }, { { readOnly = true }, "unknown option 'readOnly'; there are mode" },
+    { "x", "table of options expected, got string" },
+    { { readOnly = true }, "unknown option 'readOnly'; there are readonly" },
     { { "readonly" }, "options have names: {readonly = true}" },
     { { readonly = 1 }, "option readonly is true or false, not a number" },
     { { huge = "yes" }, "option huge is true or false, not a string" },
@@ -140,7 +143,7 @@ describe("an option", function()
 
   it("that shapes a new segment is not for attach", function()
     for name, value in pairs { mode = "0600", owned = true, huge = true, reserve = false } do
-      raises("option " .. name .. " is for create and open", shm.attach, "/x", { [name] = value })
+      raises("option " .. name .. " is for create and open, not for attach", shm.attach, "/x", { [name] = value })
     end
   end)
 
@@ -158,9 +161,9 @@ describe("an argument of a method", function()
 
   it("of the wrong type is refused", function()
     for _, data in ipairs { 1, true, {}, print, segment } do
-      raises("string expected, got", segment.write, segment, data)
+      raises("string %(string.pack makes one%) expected, got", segment.write, segment, data)
     end
-    raises("string expected, got no value", segment.write, segment)
+    raises("expected, got no value", segment.write, segment)
     raises("number expected, got string", segment.write, segment, "x", "here")
     raises("no integer representation", segment.write, segment, "x", 1.5)
     raises("number expected, got table", segment.read, segment, {})
@@ -185,9 +188,9 @@ describe("an argument of a method", function()
   end)
 
   it("before the dot is refused", function()
-    raises("shm.segment expected, got string", segment.write, "x")
-    raises("shm.segment expected, got table", shm.read, {})
-    raises("shm.segment expected, got no value", shm.write)
+    raises("shm.segment %(methods are called with a colon%) expected, got string", segment.write, "x")
+    raises("shm.segment .* expected, got table", shm.read, {})
+    raises("shm.segment .* expected, got no value", shm.write)
   end)
 end)
 

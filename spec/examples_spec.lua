@@ -22,7 +22,7 @@ describe("hello", function()
   for writer, write in pairs(writers) do
     for reader, read in pairs(writers) do
       it(("is written in %s and read in %s"):format(writer, reader), function()
-        ends(write("hello_writer"), 0, "")
+        assert.equal(0, write("hello_writer").code)
         assert.is_true(exists(13))
         ends(read("hello_reader"), 0, said)
         assert.is_false(exists(13))
@@ -31,7 +31,8 @@ describe("hello", function()
   end
 
   it("that nobody has written is missed in words", function()
-    ends(process.run_example("hello_reader"), 1, "", "^segment 0x0000000d does not exist; create it first\n$")
+    ends(process.run_example("hello_reader"), 1, "",
+      "^segment 0x0000000d does not exist; create it first\nStart hello_writer.lua first.\n$")
   end)
 
   it("has the documents' size and mode", function()
@@ -148,7 +149,7 @@ describe("letters", function()
   end)
 
   it("without a server are missed in words", function()
-    ends(process.run_example("letters_client"), 1, "", "does not exist; create it first")
+    ends(process.run_example("letters_client"), 1, "", "does not exist; create it first\nStart letters_server.lua")
   end)
 end)
 
@@ -163,9 +164,9 @@ describe("create_once", function()
     local second = process.run(process.lua, { path })
     assert.equal(1, second.code)
     assert.equal("", second.out)
-    assert.matches("shmget error: segment 0x%x+ exists already", second.err)
+    assert.matches("^segment 0x%x+ exists already", second.err)
     assert.matches("File exists", process.run_peer("create_once", path).err)
-    local command, arguments = second.err:match("or: (lua5.4) (%C+)")
+    local command, arguments = second.err:match("Remove it with: (lua5.4) (%C+)")
     assert.equal("lua5.4", command)
     local words = {}
     for word in arguments:gmatch("%S+") do words[#words + 1] = word end
@@ -173,8 +174,7 @@ describe("create_once", function()
     assert.is_false(exists(key))
     assert.matches("shmget success", process.run_peer("create_once", path).out)
     assert.equal(1, process.run(process.lua, { path }).code)
-    local ipcrm = process.run("sh", { "-c", second.err:match("ipcrm %C+") })
-    assert.equal(0, ipcrm.code, ipcrm.err)
+    assert.is_true(shm.remove(key))
   end)
 
   it("says which file ftok misses", function()
@@ -239,7 +239,7 @@ describe("an example that loops", function()
     random_reader = { key = 1234 }, letters_client = { key = letters_key },
   }
   for name, needs in pairs(loops) do
-    for _, signal in ipairs { "sigint", "sigterm" } do
+    for _, signal in ipairs { "sigint", "sigterm", "sighup", "sigpipe" } do
       it(("ends cleanly on %s: %s"):format(signal, name), function()
         local partner <close> = needs.key and assert(shm.create(needs.key, 4096, { owned = true }))
         local child = process.start_example(name, "--interval", "3600")
@@ -274,6 +274,24 @@ describe("an example that loops", function()
 end)
 
 describe("an example", function()
+  it("says what to do where the module is not there", function()
+    local run = process.run(process.lua, { examples .. "hello_writer.lua" },
+      { env = { LUA_CPATH = "/no/such/?.so", LUA_PATH = "/no/such/?.lua" } })
+    assert.equal(1, run.code)
+    assert.matches("^the module %w+ is not there for Lua 5.4: ", run.err)
+  end)
+
+  it("removes what it made where the reader of its output has gone", function()
+    for name, arguments in pairs { random_writer = " --interval 0.01", posix_object = "" } do
+      local pipe = ("%s %s%s.lua%s | head -n 1"):format(process.lua, examples, name, arguments)
+      local run = process.run("sh", { "-c", pipe })
+      assert.equal(0, run.code)
+      assert.equal("", run.err)
+      assert.matches("^%C+\n$", run.out)
+    end
+    assert.is_false(exists(1234) or exists("/shm_example"))
+  end)
+
   for _, name in ipairs { "hello_writer", "hello_reader", "random_writer", "random_reader", "letters_server",
     "letters_client", "create_once", "posix_object", "segments" } do
     it("is short, and says what it reimplements: " .. name, function()

@@ -113,6 +113,7 @@ describe("the meta file", function()
     local _, message = pcall(shm.create, nil, 10, { unknown = true })
     local told = {}
     for name in message:match("there are (.-)%)$"):gmatch("[%w_]+") do told[name] = true end
+    assert.is_true(told.owned)
     local described = keys(fields("shm.AttachOptions"))
     for name in pairs(fields("shm.CreateOptions")) do described[name] = true end
     assert.same(told, described)

@@ -54,7 +54,7 @@ shmx_name larg_name(lua_State *L, int index) {
   case LUA_TTABLE:
     return id_name(L, index);
   default:
-    luaL_typeerror(L, index, "a key, a \"/name\", {id=n} or nil");
+    luaL_typeerror(L, index, "name (a key, \"/name\", {id=n} or nil)");
     return shmx_anonymous(); /* not reached */
   }
 }
@@ -85,10 +85,12 @@ size_t larg_size(lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TSTRING) {
     const char *text = larg_cstring(L, index, "size");
     if (!parse_size(text, &size))
-      argerror(L, index, "size \"%s\" is not bytes, or a number with K, M, G or T", text);
+      argerror(L, index, "size \"%s\" is not bytes, or a number with K, M, G or T, below 2^63",
+               text);
   } else {
     int whole;
-    luaL_checktype(L, index, LUA_TNUMBER);
+    if (lua_type(L, index) != LUA_TNUMBER)
+      luaL_typeerror(L, index, "size (bytes, or a string as \"64K\")");
     lua_Integer bytes = lua_tointegerx(L, index, &whole);
     if (!whole)
       argerror(L, index, "size %f is not a whole number of bytes", lua_tonumber(L, index));
@@ -152,7 +154,7 @@ static void set_option(lua_State *L, int index, bool creating, shmx_options *opt
   const struct flag *flag = find_flag(name);
   bool is_mode = strcmp(name, "mode") == 0;
   if ((is_mode || (flag != NULL && flag->creating)) && !creating)
-    argerror(L, index, "option %s is for create and open", name);
+    argerror(L, index, "option %s is for create and open, not for attach", name);
   if (is_mode) {
     options->mode = check_mode(L, index);
     if (options->mode == 0) argerror(L, index, "mode 0 would keep everybody out, also its owner");
@@ -162,17 +164,15 @@ static void set_option(lua_State *L, int index, bool creating, shmx_options *opt
   } else if (flag != NULL) {
     set_flag(L, index, flag, options);
   } else {
-    argerror(L, index,
-             "unknown option '%s'; there are mode, readonly, address, round, huge, mlock, populate,"
-             " reserve, owned",
-             name);
+    argerror(L, index, "unknown option '%s'; there are readonly, address, round, mlock, populate%s",
+             name, creating ? ", mode, huge, reserve, owned" : "");
   }
 }
 
 shmx_options larg_options(lua_State *L, int index, bool creating) {
   shmx_options options = {0};
   if (lua_isnoneornil(L, index)) return options;
-  luaL_checktype(L, index, LUA_TTABLE);
+  if (!lua_istable(L, index)) luaL_typeerror(L, index, "table of options");
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
     set_option(L, index, creating, &options);
   return options;

@@ -34,7 +34,7 @@ shmx_segment *lsegment_test(lua_State *L, int index) {
 
 static shmx_segment *check(lua_State *L) {
   shmx_segment *segment = lsegment_test(L, 1);
-  if (segment == NULL) luaL_typeerror(L, 1, TYPE_NAME);
+  if (segment == NULL) luaL_typeerror(L, 1, TYPE_NAME " (methods are called with a colon)");
   return segment;
 }
 
@@ -71,7 +71,7 @@ static int result(lua_State *L, const shmx_segment *segment, int status) {
 
 int lsegment_write(lua_State *L) {
   shmx_segment *segment = check(L);
-  if (lua_type(L, 2) != LUA_TSTRING) return luaL_typeerror(L, 2, "string");
+  if (lua_type(L, 2) != LUA_TSTRING) return luaL_typeerror(L, 2, "string (string.pack makes one)");
   size_t length;
   const char *data = lua_tolstring(L, 2, &length);
   lua_Integer offset = luaL_optinteger(L, 3, 0);

@@ -24,7 +24,6 @@ static int finish(lua_State *L, int status, const shmx_name *name) {
 typedef int make_function(shmx_segment *, shmx_name, size_t, const shmx_options *);
 
 static int make(lua_State *L, make_function *function) {
-  luaL_checkany(L, 1);
   shmx_name name = larg_name(L, 1);
   if (name.id != SHMX_NO_ID)
     luaL_argerror(L, 1, "an id is given by the system to a segment that exists; use attach");
@@ -43,7 +42,6 @@ static int shm_open_(lua_State *L) {
 
 /* Attaching and removing need a name that leads somewhere. */
 static shmx_name check_findable(lua_State *L) {
-  luaL_checkany(L, 1);
   shmx_name name = larg_name(L, 1);
   if (name.backing == SHMX_MEMFD)
     luaL_argerror(L, 1, "nil stands for anonymous memory, which no name leads to");

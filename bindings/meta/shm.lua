@@ -35,8 +35,9 @@
 ---@field huge? boolean huge pages (SHM_HUGETLB, MFD_HUGETLB); not for POSIX objects
 ---@field reserve? boolean false takes memory at first touch (SHM_NORESERVE); default true: all at creation,
 ---  so that a full machine is ENOSPC or ENOMEM here and not EFAULT later
----@field owned? boolean remove the name when the process that created it closes it or ends; never in a
----  forked child, and not where open has found what another created
+---@field owned? boolean remove the name when the process that created it closes it or ends (by its last
+---  line, an error or os.exit; a signal that kills it leaves the name); never in a forked child, and not
+---  where open has found what another created
 
 ---Status of a segment. A field that its backing does not know is nil.
 ---@class shm.Stat
@@ -244,7 +245,7 @@ function Segment:stat() end
 function Segment:set(change) end
 
 ---Gives a POSIX object another size; what is added is zero. It may be mapped elsewhere afterwards. Others
----keep the size they attached with: they attach anew to see more, and get EFAULT where memory is gone.
+---keep the size they attached with: they attach anew to see more, and get EFAULT where a page is gone.
 ---System calls: posix_fallocate(3), ftruncate(2), mremap(2).
 ---Errors: ENOTSUP (System V, anonymous), EFBIG, ENOSPC, ENOMEM, EFAULT.
 ---@param size shm.Size

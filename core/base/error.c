@@ -14,7 +14,9 @@ struct error {
 
 /* The README's table of errors is held against this one by spec/house_spec.lua. */
 static const struct error errors[] = {
-    {EACCES, "EACCES", "is closed to this user by its mode; ask its owner to widen it"},
+    {EACCES, "EACCES",
+     "is closed to this user by its mode; attach readonly if that is"
+     " enough, or ask its owner to widen the mode"},
     {EADDRINUSE, "EADDRINUSE",
      "cannot be mapped there: the address range is in use; choose another"
      " address, or leave it to the system"},
@@ -43,7 +45,9 @@ static const struct error errors[] = {
     {ENOSPC, "ENOSPC",
      "has no room: the number of segments (SHMMNI), System V memory (SHMALL) or"
      " the space in /dev/shm is used up; remove what is not needed"},
-    {ENOTSUP, "ENOTSUP", "cannot do that: its backing does not offer it"},
+    {ENOTSUP, "ENOTSUP",
+     "cannot do that: only POSIX objects change their size, anonymous"
+     " memory has no name, and POSIX objects have no huge pages"},
     {EPERM, "EPERM",
      "needs rights that this user has not: its owner's to change it, root's for huge pages or to "
      "lock"},

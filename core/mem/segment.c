@@ -1,17 +1,11 @@
 /* segment.c: one behaviour over the three backings. Touches os, base. */
 #include "mem/segment.h"
+#include "mem/owned.h"
 #include "os/backing.h"
 #include "os/fault.h"
 #include "os/page.h"
-#include "os/process.h"
 
 #include <string.h>
-
-static const struct shmx_backing *const backings[] = {
-    [SHMX_SYSV] = &shmx_backing_sysv,
-    [SHMX_POSIX] = &shmx_backing_posix,
-    [SHMX_MEMFD] = &shmx_backing_memfd,
-};
 
 enum {
   DEFAULT_MODE = 0600,
@@ -21,7 +15,7 @@ enum {
 };
 
 static const struct shmx_backing *backing_of(const shmx_segment *segment) {
-  return backings[segment->object.backing];
+  return shmx_backing_of(segment->object.backing);
 }
 
 /* ---- from a name to a mapping ---- */
@@ -36,7 +30,7 @@ static int check_address(shmx_options *options) {
 }
 
 static int check(shmx_name name, const shmx_options *given, shmx_options *options) {
-  if (name.backing < SHMX_SYSV || name.backing > SHMX_MEMFD) return -EINVAL;
+  if (shmx_backing_of(name.backing) == NULL) return -EINVAL;
   *options = given != NULL ? *given : (shmx_options){0};
   if (options->mode == 0) options->mode = DEFAULT_MODE;
   return options->mode > ALL_MODES ? -EINVAL : check_address(options);
@@ -52,6 +46,10 @@ static int finish(shmx_segment *segment, const shmx_options *options) {
   object->watch = shmx_watch_start(object->data, object->length, object->readonly);
   if (object->watch == NULL) return -ENOMEM;
   int status = 0;
+  if (options->flags & SHMX_OWNED) {
+    segment->owned = shmx_owned_take(object);
+    if (segment->owned == NULL) return -ENOMEM;
+  }
   if (options->flags & SHMX_POPULATE) status = shmx_page_populate(object);
   if (status == 0 && options->flags & SHMX_MLOCK) status = shmx_segment_mlock(segment);
   return status;
@@ -69,11 +67,9 @@ int shmx_segment_create(shmx_segment *segment, shmx_name name, size_t size,
     segment->object.data = NULL;
     return status;
   }
-  if (options.flags & SHMX_OWNED) segment->owner = shmx_process_id();
   status = finish(segment, &options);
   if (status != 0) {
     backing_of(segment)->remove(&segment->object);
-    segment->owner = 0;
     shmx_segment_detach(segment);
   }
   return status;
@@ -117,14 +113,13 @@ int shmx_segment_open(shmx_segment *segment, shmx_name name, size_t size,
 void shmx_segment_detach(shmx_segment *segment) {
   shmx_object *object = &segment->object;
   if (object->data == NULL) return;
-  if (segment->owner != 0 && segment->owner == shmx_process_id())
-    backing_of(segment)->remove(object); /* somebody may have done it before: as good */
+  shmx_owned_release(segment->owned);
   if (object->watch != NULL) object->length = shmx_watch_stop(object->watch);
   backing_of(segment)->detach(object);
   object->data = NULL;
   object->size = 0;
   object->watch = NULL;
-  segment->owner = 0;
+  segment->owned = NULL;
 }
 
 int shmx_segment_remove(shmx_segment *segment) {
@@ -133,8 +128,8 @@ int shmx_segment_remove(shmx_segment *segment) {
 }
 
 int shmx_remove(shmx_name name) {
-  if (name.backing < SHMX_SYSV || name.backing > SHMX_MEMFD) return -EINVAL;
-  return backings[name.backing]->remove_name(&name);
+  const struct shmx_backing *backing = shmx_backing_of(name.backing);
+  return backing != NULL ? backing->remove_name(&name) : -EINVAL;
 }
 
 /* ---- access ---- */

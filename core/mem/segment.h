@@ -23,7 +23,7 @@ SHMX_BEGIN_DECLS
 /* A handle. All zero is a closed one; the fields are the functions' below. */
 typedef struct shmx_segment {
   shmx_object object;
-  int32_t owner; /* the process that removes the name when it detaches, or 0 */
+  struct shmx_owned *owned; /* the name goes with this process: mem/owned.h; or NULL */
 } shmx_segment;
 
 /*
@@ -62,8 +62,9 @@ SHMX_API int shmx_segment_open(shmx_segment *segment, shmx_name name, size_t siz
                                const shmx_options *options);
 
 /*
- * Detaches; with SHMX_OWNED, and in the process that created it, removes the name first. Closed
- * handles are left as they are: calling it twice is harmless. Cannot fail; does not block.
+ * Detaches; with SHMX_OWNED, and in the process that created it, removes the name first (exit(3)
+ * removes the names of handles that are still attached; _exit and signals do not). Closed handles
+ * are left as they are: calling it twice is harmless. Cannot fail; does not block.
  * shmdt(2), munmap(2).
  */
 SHMX_API void shmx_segment_detach(shmx_segment *segment);

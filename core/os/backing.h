@@ -26,6 +26,9 @@ extern const struct shmx_backing shmx_backing_sysv;  /* os/sysv.c */
 extern const struct shmx_backing shmx_backing_posix; /* os/posix.c */
 extern const struct shmx_backing shmx_backing_memfd; /* os/memfd.c */
 
+/* The backing of this kind, or NULL where there is none. */
+const struct shmx_backing *shmx_backing_of(int backing);
+
 /* The backings' parts of shmx_list: fill in at most `room` entries, count all of them. */
 int shmx_sysv_list(shmx_stat *list, size_t room, size_t *count);
 int shmx_posix_list(shmx_stat *list, size_t room, size_t *count);

@@ -116,7 +116,9 @@ static int attach(shmx_object *object, const shmx_name *name, const shmx_options
 static int remove_name(const shmx_name *name) {
   int status = check_name(name);
   if (status != 0) return status;
-  return shm_unlink(name->posix) != 0 ? -errno : 0;
+  if (shm_unlink(name->posix) == 0) return 0;
+  if (errno == EACCES) return -EPERM; /* glibc's word for it; who owns it may */
+  return errno == EISDIR ? -ENODEV : -errno;
 }
 
 /* Somebody may have removed this object and given its name to another, which is not ours. */
@@ -133,6 +135,15 @@ static int stat_object(const shmx_object *object, shmx_stat *stat) {
   int status = shmx_fdmap_stat(object, stat);
   if (status == 0) strcpy(stat->posix, object->posix);
   return status;
+}
+
+/* Behind its end, but in its last page, an object may have been written: not by us, by C programs.
+ */
+static void zero_rest_of_page(const shmx_object *object, size_t former) {
+  size_t page_end;
+  if (!shmx_round_up(former, shmx_page_size(false), &page_end)) return;
+  if (page_end > object->size) page_end = object->size;
+  if (page_end > former) memset(object->data + former, 0, page_end - former);
 }
 
 /* The mapping follows the object: memory first and mapping second, or the other way to shrink. */
@@ -156,6 +167,7 @@ static int resize(shmx_object *object, size_t size) {
   object->size = size;
   object->length = length;
   shmx_watch_move(object->watch, data, length);
+  zero_rest_of_page(object, former);
   return size < former && ftruncate(object->fd, (off_t)size) != 0 ? -errno : 0;
 }
 

@@ -9,16 +9,6 @@ parser:option("--path", "The file that ftok makes the key of.", arg[0])
 local options = parser:parse()
 
 local key = example.check(shm.ftok(options.path, 0x14))
-local segment <close>, message, code = shm.create(key, 4096)
-if segment then
-  print(("shmget success, key: 0x%08x, shmId: %d"):format(key & 0xffffffff, segment:stat().id))
-  print("It stays when this process ends. Run this again to see it refused.")
-else
-  io.stderr:write("shmget error: ", message, "\n")
-  if code == "EEXIST" then
-    io.stderr:write(("Remove it with: ipcrm -M 0x%08x\n"):format(key & 0xffffffff))
-    io.stderr:write(("             or: lua5.4 %ssegments.lua --remove 0x%08x\n")
-      :format(arg[0]:match("^.*/") or "", key & 0xffffffff))
-  end
-  os.exit(1, true)
-end
+local segment <close> = example.check(shm.create(key, 4096))
+print(("shmget success, key: 0x%08x, shmId: %d"):format(key & 0xffffffff, segment:stat().id))
+print("It stays when this process ends. Run this again to see it refused.")

@@ -1,16 +1,32 @@
 -- example.lua: what the examples share: options, the pace of their loops, and a clean end on Ctrl-C.
 -- An example begins with: local example = dofile((arg[0]:gsub("[^/]*$", "example.lua")))
 
--- From a checkout the module is in build/; LUA_CPATH, where it is set, has been set on purpose.
+-- In a checkout the module is in build/; where LUA_CPATH is set, it was set on purpose and comes first.
 local here = arg[0]:match("^.*/") or "./"
-if not os.getenv("LUA_CPATH") then
-  package.cpath = here .. "../../build/?.so;" .. package.cpath
+local tree = here .. "../../build/?.so"
+package.cpath = os.getenv("LUA_CPATH") and package.cpath .. ";" .. tree or tree .. ";" .. package.cpath
+for module, remedy in pairs { shm = "run make first, or make install",
+  luv = "install lua-luv, or run make demo", argparse = "install lua-argparse, or run make demo" } do
+  if not package.searchpath(module, package.cpath) and not package.searchpath(module, package.path) then
+    io.stderr:write("the module ", module, " is not there for ", _VERSION, ": ", remedy, "\n")
+    os.exit(1)
+  end
 end
 
 local argparse = require "argparse"
 local uv = require "luv"
 
 local example = {}
+
+-- Signals that end a loop, so that what the example has made is removed: Ctrl-C, kill, a terminal
+-- that was closed, a reader of our output that has gone (which by itself would kill at once).
+local stopped = false
+local function stop_at(name)
+  local signal = uv.new_signal()
+  signal:start(name, function() stopped = true end)
+  signal:unref()
+end
+stop_at "sigpipe"
 
 local function to_seconds(text)
   local seconds = tonumber(text)
@@ -24,8 +40,10 @@ local function to_steps(text)
   return nil, "--count " .. text .. " is not a number of steps"
 end
 
--- A parser of the command line for this example; with `loops`, it has --interval and --count.
-function example.parser(summary, loops)
+-- A parser of the command line for this example; with `loops`, it has --interval and --count. Where
+-- another example comes first, `partner` names it.
+function example.parser(summary, loops, partner)
+  example.partner = partner
   local parser = argparse(arg[0]:match("[^/]*$"), summary)
   if loops then
     parser:option("--interval", "Seconds between two steps.", 1):convert(to_seconds)
@@ -35,15 +53,10 @@ function example.parser(summary, loops)
 end
 
 -- for step in example.steps(options) do ... end: one step now, and one each interval, until
--- --count is reached or somebody presses Ctrl-C (SIGINT) or says kill (SIGTERM).
+-- --count is reached or a signal says stop.
 function example.steps(options)
-  local stopped, due = false, false
-  for _, name in ipairs { "sigint", "sigterm" } do
-    local signal = uv.new_signal()
-    signal:start(name, function() stopped = true end)
-    signal:unref()
-  end
-  local timer = uv.new_timer()
+  for _, name in ipairs { "sigint", "sigterm", "sighup" } do stop_at(name) end
+  local timer, due = uv.new_timer(), false
   local step = 0
   return function()
     if step > 0 and step ~= options.count then
@@ -57,10 +70,16 @@ function example.steps(options)
   end
 end
 
--- The value of a call that may fail, or the end of the program with its message.
-function example.check(value, message)
+-- The value of a call that may fail, or the end of the program with its message and a way out.
+function example.check(value, message, code)
   if value then return value end
   io.stderr:write(message, "\n")
+  local name = message:match("^segment (%g+)")
+  if code == "ENOENT" and example.partner then
+    io.stderr:write("Start ", example.partner, " first.\n")
+  elseif code == "EEXIST" and name then
+    io.stderr:write("Remove it with: lua5.4 ", here, "segments.lua --remove ", (name:gsub('"', "")), "\n")
+  end
   os.exit(1, true)
 end
 

@@ -4,7 +4,8 @@
 -- be (here: to the end of the segment at most), and removes what it could not read.
 local example = dofile((arg[0]:gsub("[^/]*$", "example.lua")))
 local shm = require "shm"
-example.parser("Prints the text that hello_writer.lua wrote, and removes the segment."):parse()
+example.parser("Prints the text that hello_writer.lua wrote, and removes the segment.", false,
+  "hello_writer.lua"):parse()
 
 local segment <close> = example.check(shm.attach(13))
 print("shm = " .. segment:cstring())

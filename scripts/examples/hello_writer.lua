@@ -9,3 +9,4 @@ example.parser("Writes a text into shared memory; hello_reader.lua reads it."):p
 local segment <close> = example.check(shm.open(13, 2048, { mode = "0666" }))
 -- 3. write, with the NUL that ends a C string; 4. shmdt: <close> does it
 segment:write("I'm share memory\0")
+print("written into " .. tostring(segment))

@@ -4,7 +4,7 @@
 -- server; here that is said. It ends when the server has gone.
 local example = dofile((arg[0]:gsub("[^/]*$", "example.lua")))
 local shm = require "shm"
-local options = example.parser("Prints the string that letters_server.lua makes.", true):parse()
+local options = example.parser("Prints the string that letters_server.lua makes.", true, "letters_server.lua"):parse()
 
 local key = example.check(shm.ftok("/tmp", 0x66))
 local segment <close> = example.check(shm.attach(key, { readonly = true }))

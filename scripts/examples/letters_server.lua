@@ -11,6 +11,7 @@ local size <const> = 4096
 local key = example.check(shm.ftok("/tmp", 0x66))
 -- Exclusive: a second server is refused. Owned: the name goes with this process.
 local segment <close> = example.check(shm.create(key, size, { mode = "0644", owned = true }))
+print("serving letters in " .. tostring(segment))
 for step in example.steps(options) do
   local place = (step - 1) % (size - 1) -- the last byte is the longest string's NUL
   segment:write("A\0", place)

@@ -4,7 +4,7 @@
 -- reader, which only reads, attaches readonly and ends when the writer has gone.
 local example = dofile((arg[0]:gsub("[^/]*$", "example.lua")))
 local shm = require "shm"
-local options = example.parser("Prints what random_writer.lua writes.", true):parse()
+local options = example.parser("Prints what random_writer.lua writes.", true, "random_writer.lua"):parse()
 
 local segment <close> = example.check(shm.attach(1234, { readonly = true }))
 for _ in example.steps(options) do
