@@ -17,7 +17,11 @@
 #define SHMX_H
 
 #include "base/error.h"
+#include "mem/atomic.h"
+#include "mem/element.h"
 #include "mem/segment.h"
+#include "mem/view.h"
+#include "os/clock.h"
 #include "os/object.h"
 #include "os/posix.h"
 #include "os/system.h"

@@ -233,6 +233,35 @@ describe("segments", function()
   end)
 end)
 
+describe("counter", function()
+  it("is exact over its processes, and shows what is lost without atomics", function()
+    ends(process.run_example("counter", "--processes", "4", "--count", "100000"), 0,
+      "4 processes counted to 400000 of 400000\n")
+    local plain = process.run_example("counter", "--plain", "--processes", "2", "--count", "1000")
+    assert.matches("^2 processes counted to %d+ of 2000", plain.out)
+    assert.is_false(exists("/shm_counter"))
+  end)
+
+  it("wants whole numbers", function()
+    ends(process.run_example("counter", "--processes", "many"), 1, "", "many is not a whole number")
+  end)
+end)
+
+describe("histogram", function()
+  it("has every throw of every process in its bars", function()
+    local run = process.run_example("histogram", "--processes", "3", "--throws", "5000", "--dice", "2")
+    assert.equal(0, run.code, run.err)
+    local bars, total = 0, 0
+    for sum, count, bar in run.out:gmatch(" *(%d+) +(%d+) (#*)\n") do
+      assert.is_true(tonumber(sum) >= 2 and tonumber(sum) <= 12 and #bar <= 60)
+      bars, total = bars + 1, total + tonumber(count)
+    end
+    assert.same({ 11, 15000 }, { bars, total })
+    assert.matches("\n15000 throws of 3 processes\n$", run.out)
+    assert.is_false(exists("/shm_histogram"))
+  end)
+end)
+
 describe("an example that loops", function()
   local loops = {
     random_writer = {}, letters_server = {},
@@ -266,7 +295,7 @@ describe("an example that loops", function()
       for _, bad in ipairs { "--interval=x", "--interval=-1", "--interval=1e999", "--count=-1", "--count=1.5" } do
         local run = process.run_example(name, bad)
         assert.is_true(run.code ~= 0)
-        assert.is_truthy(run.err:find(bad:gsub("=", " ") .. " is not a number of", 1, true), run.err)
+        assert.is_truthy(run.err:find(bad:match("=(.*)") .. " is not a ", 1, true), run.err)
       end
       assert.matches("unknown option '%-%-frequency'", process.run_example(name, "--frequency").err)
     end)

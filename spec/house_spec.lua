@@ -82,7 +82,8 @@ describe("the house", function()
           or text:gsub("^%-%-%-@meta[^\n]*\n", ""):match("^%-%- ([^\n]*)")
         assert.is_truthy(opening and opening:find(name, 1, true) == 1, path .. " does not begin with its name")
         local lines = select(2, text:gsub("\n", ""))
-        assert.is_true(lines <= 450, path .. " has " .. lines .. " lines")
+        local is_reference = folder == "bindings" and name == "shm.lua" -- all of the API, in one place
+        assert.is_true(lines <= 450 or is_reference, path .. " has " .. lines .. " lines")
       end
     end
   end)

@@ -46,10 +46,11 @@ local function keys(set)
 end
 
 describe("the meta file", function()
-  local meta
+  local meta, view_meta
   do
     local segment <close> = assert(shm.create(nil, 10))
     meta = getmetatable(segment)
+    view_meta = getmetatable(segment:view "u8")
   end
 
   it("is Lua, and returns the module", function()
@@ -64,6 +65,11 @@ describe("the meta file", function()
     assert.same(names_of(meta.__index), (declared("Segment")))
   end)
 
+  it("has the methods of a view, and no other", function()
+    local _, methods = debug.getupvalue(view_meta.__index, 1)
+    assert.same(names_of(methods), (declared("View")))
+  end)
+
   it("has the values of the module, and no other", function()
     local values = {}
     for name, value in pairs(shm) do
@@ -74,19 +80,22 @@ describe("the meta file", function()
 
   it("knows the metamethods", function()
     assert.same({ __gc = true, __close = true, __len = true, __tostring = true }, names_of(meta))
+    assert.same({ __len = true, __tostring = true, __index = true, __newindex = true, __pairs = true },
+      names_of(view_meta))
     assert.matches("@operator len", text)
   end)
 
   it("says of each function what it takes, returns, calls and may fail with", function()
-    for _, owner in ipairs { "shm", "Segment" } do
+    for _, owner in ipairs { "shm", "Segment", "View" } do
       local _, comments = declared(owner)
       for name, comment in pairs(comments) do
         assert.matches("%-%-%-%u.-%.", comment.text, 1, false, name)
         for _, part in ipairs { "@return", "Errors: ", "System calls: " } do
           assert.is_truthy(comment.text:find(part, 1, true), name .. " lacks " .. part)
         end
-        for parameter in comment.parameters:gmatch("[%w_]+") do
-          assert.is_truthy(comment.text:find("@param " .. parameter .. "[? ]"), name .. " lacks @param " .. parameter)
+        for parameter in comment.parameters:gmatch("[%w_.]+") do
+          local pattern = "@param " .. parameter:gsub("%.", "%%.") .. "[? ]"
+          assert.is_truthy(comment.text:find(pattern), name .. " lacks @param " .. parameter)
         end
       end
     end

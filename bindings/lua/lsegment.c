@@ -2,6 +2,7 @@
 #include "lua/lsegment.h"
 #include "lua/larg.h"
 #include "lua/lerror.h"
+#include "lua/lview.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -38,7 +39,7 @@ static shmx_segment *check(lua_State *L) {
   return segment;
 }
 
-static const char *push_name(lua_State *L, const shmx_segment *segment) {
+const char *lsegment_push_name(lua_State *L, const shmx_segment *segment) {
   const shmx_object *object = &segment->object;
   shmx_name name = {object->backing, object->key, object->id, object->posix};
   return lerror_push_name(L, &name);
@@ -47,7 +48,7 @@ static const char *push_name(lua_State *L, const shmx_segment *segment) {
 /* Misuse raises; memory that another process took away is returned as an error. */
 static int fail_access(lua_State *L, const shmx_segment *segment, int status, lua_Integer offset,
                        lua_Integer length) {
-  const char *thing = push_name(L, segment);
+  const char *thing = lsegment_push_name(L, segment);
   if (status == -EFAULT) return lerror_return(L, status, thing);
   if (status == -ERANGE)
     return luaL_error(L, "offset %I with length %I is not within %s of %I bytes",
@@ -57,14 +58,14 @@ static int fail_access(lua_State *L, const shmx_segment *segment, int status, lu
 }
 
 /* What a call that needs an attached segment begins with. */
-static shmx_segment *check_attached(lua_State *L) {
+shmx_segment *lsegment_check_attached(lua_State *L) {
   shmx_segment *segment = check(L);
-  if (segment->object.data == NULL) lerror_raise(L, -EBADF, push_name(L, segment));
+  if (segment->object.data == NULL) lerror_raise(L, -EBADF, lsegment_push_name(L, segment));
   return segment;
 }
 
 static int result(lua_State *L, const shmx_segment *segment, int status) {
-  return lerror_result(L, status, push_name(L, segment));
+  return lerror_result(L, status, lsegment_push_name(L, segment));
 }
 
 /* ---- reading and writing ---- */
@@ -143,29 +144,29 @@ static int segment_detach(lua_State *L) {
 }
 
 int lsegment_remove(lua_State *L) {
-  shmx_segment *segment = check_attached(L);
+  shmx_segment *segment = lsegment_check_attached(L);
   return result(L, segment, shmx_segment_remove(segment));
 }
 
 static int segment_resize(lua_State *L) {
-  shmx_segment *segment = check_attached(L);
+  shmx_segment *segment = lsegment_check_attached(L);
   int status = shmx_segment_resize(segment, larg_size(L, 2));
-  if (status == -EROFS) return lerror_raise(L, status, push_name(L, segment));
+  if (status == -EROFS) return lerror_raise(L, status, lsegment_push_name(L, segment));
   return result(L, segment, status);
 }
 
 static int segment_mlock(lua_State *L) {
-  shmx_segment *segment = check_attached(L);
+  shmx_segment *segment = lsegment_check_attached(L);
   return result(L, segment, shmx_segment_mlock(segment));
 }
 
 static int segment_munlock(lua_State *L) {
-  shmx_segment *segment = check_attached(L);
+  shmx_segment *segment = lsegment_check_attached(L);
   return result(L, segment, shmx_segment_munlock(segment));
 }
 
 static int segment_set(lua_State *L) {
-  shmx_segment *segment = check_attached(L);
+  shmx_segment *segment = lsegment_check_attached(L);
   shmx_change change = larg_change(L, 2);
   return result(L, segment, shmx_segment_set(segment, &change));
 }
@@ -224,10 +225,10 @@ void lsegment_push_stat(lua_State *L, const shmx_stat *stat) {
 }
 
 static int segment_stat(lua_State *L) {
-  shmx_segment *segment = check_attached(L);
+  shmx_segment *segment = lsegment_check_attached(L);
   shmx_stat stat;
   int status = shmx_segment_stat(segment, &stat);
-  if (status != 0) return lerror_return(L, status, push_name(L, segment));
+  if (status != 0) return lerror_return(L, status, lsegment_push_name(L, segment));
   lsegment_push_stat(L, &stat);
   set_boolean(L, "readonly", segment->object.readonly);
   lua_pushinteger(L, (lua_Integer)(uintptr_t)segment->object.data);
@@ -238,14 +239,14 @@ static int segment_stat(lua_State *L) {
 /* ---- metamethods ---- */
 
 static int segment_len(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)check_attached(L)->object.size);
+  lua_pushinteger(L, (lua_Integer)lsegment_check_attached(L)->object.size);
   return 1;
 }
 
 static int segment_tostring(lua_State *L) {
   const shmx_segment *segment = check(L);
   const shmx_object *object = &segment->object;
-  const char *name = push_name(L, segment);
+  const char *name = lsegment_push_name(L, segment);
   if (object->data == NULL) {
     lua_pushfstring(L, "%s (detached)", name);
     return 1;
@@ -257,19 +258,13 @@ static int segment_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"write", lsegment_write},
-    {"read", lsegment_read},
-    {"cstring", segment_cstring},
-    {"fill", segment_fill},
-    {"stat", segment_stat},
-    {"set", segment_set},
-    {"resize", segment_resize},
-    {"mlock", segment_mlock},
-    {"munlock", segment_munlock},
-    {"remove", lsegment_remove},
-    {"detach", segment_detach},
-    {"close", segment_detach},
-    {NULL, NULL},
+    {"write", lsegment_write},    {"read", lsegment_read},
+    {"cstring", segment_cstring}, {"fill", segment_fill},
+    {"view", lview_of_segment},   {"stat", segment_stat},
+    {"set", segment_set},         {"resize", segment_resize},
+    {"mlock", segment_mlock},     {"munlock", segment_munlock},
+    {"remove", lsegment_remove},  {"detach", segment_detach},
+    {"close", segment_detach},    {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

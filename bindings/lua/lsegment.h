@@ -15,6 +15,12 @@ shmx_segment *lsegment_new(lua_State *L);
 /* The segment at `index`, attached or not, or NULL where there is no segment. */
 shmx_segment *lsegment_test(lua_State *L, int index);
 
+/* The receiver of a method; raises where it is no segment, or a detached one. */
+shmx_segment *lsegment_check_attached(lua_State *L);
+
+/* Pushes what a segment is called in messages, and returns it. */
+const char *lsegment_push_name(lua_State *L, const shmx_segment *segment);
+
 /* Pushes a table of a status, without what this process knows of its own mapping. */
 void lsegment_push_stat(lua_State *L, const shmx_stat *stat);
 

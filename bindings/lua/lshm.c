@@ -5,6 +5,7 @@
 #include "lua/larg.h"
 #include "lua/lerror.h"
 #include "lua/lsegment.h"
+#include "lua/lview.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -138,6 +139,7 @@ static const luaL_Reg functions[] = {
 SHMX_API int luaopen_shm(lua_State *L) {
   luaL_checkversion(L);
   lsegment_register(L);
+  lview_register(L);
   luaL_newlib(L, functions);
   lua_pushinteger(L, SHMX_PRIVATE);
   lua_setfield(L, -2, "PRIVATE");

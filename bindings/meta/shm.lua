@@ -4,8 +4,8 @@
 --
 -- Everywhere: offsets and lengths are bytes, offsets count from 0. Misuse (a wrong type, a range outside
 -- the segment, a detached segment, a write to a readonly one) raises an error. What the world may refuse
--- returns nil, a sentence, and the name of the errno: `nil, message, "EEXIST"`. No function here waits
--- for another process. A segment belongs to the Lua state that made it; other threads' states make their
+-- returns nil, a sentence, and the name of the errno: `nil, message, "EEXIST"`. No function here but
+-- `View:wait` waits for another process. A segment belongs to the Lua state that made it; other threads' states make their
 -- own. After fork, parent and child each have the segment, and detach on their own.
 
 ---How a segment is called: an integer is a System V key, a string `"/name"` a POSIX object, `{id=n}` an
@@ -88,6 +88,22 @@
 ---@class shm.Segment
 ---@operator len: integer
 local Segment = {}
+
+---The type of an element, in this machine's byte order.
+---@alias shm.Type "i8"|"u8"|"i16"|"u16"|"i32"|"u32"|"i64"|"u64"|"f32"|"f64"
+
+---The order of an atomic operation, as C11's memory_order.
+---@alias shm.Order "relaxed"|"acquire"|"release"|"acq_rel"|"seq_cst"
+
+---Elements of one type in a segment: `v[i]` (nil past the end), `v[i] = x` (raises past the end), `#v`, ipairs,
+---pairs, tostring. Elements count from 1. A value that does not fit the type raises, and nothing is written: 300
+---into u8, 1.5 into i32, a string. A u64 from 2^63 on is the negative integer with its bits. A view keeps its
+---segment alive; once that is detached, or has become too short, or has lost its memory, every use raises. Plain
+---accesses are not atomic.
+---@class shm.View
+---@field [integer] number
+---@operator len: integer
+local View = {}
 
 ---@class shm
 ---@field PRIVATE integer IPC_PRIVATE: as a name for create, a new System V segment without a key
@@ -289,5 +305,193 @@ function Segment:detach() end
 ---Errors: none.
 ---@return true detached
 function Segment:close() end
+
+---Views bytes of the segment as elements of one type, in this machine's byte order, aligned or not. Views
+---share the memory; making one copies nothing.
+---System calls: none.
+---Errors: none.
+---@param type shm.Type
+---@param offset? integer bytes; default 0
+---@param count? integer elements; default as many as fit
+---@return shm.View view
+function Segment:view(type, offset, count) end
+
+---Copies elements to Lua. Past the end there is nil, as in table.unpack.
+---System calls: none.
+---Errors: none.
+---@param i integer
+---@param j? integer default i
+---@return number? ...
+function View:get(i, j) end
+
+---Stores values at i, i + 1, ... Either all of them, or, where one does not fit, none.
+---System calls: none.
+---Errors: none.
+---@param i integer
+---@param ... number
+---@return shm.View self
+function View:set(i, ...) end
+
+---Copies elements into a new table.
+---System calls: none.
+---Errors: none.
+---@param i? integer default 1
+---@param j? integer default `#v`; `i - 1` for none
+---@return number[] elements
+function View:totable(i, j) end
+
+---Stores one value into many elements: memset(3) and memcpy(3).
+---System calls: none.
+---Errors: none.
+---@param value number
+---@param i? integer default 1
+---@param j? integer default `#v`
+---@return shm.View self
+function View:fill(value, i, j) end
+
+---A view of a part of this one: no copy.
+---System calls: none.
+---Errors: none.
+---@param i integer
+---@param j? integer default `#v`
+---@return shm.View part
+function View:sub(i, j) end
+
+---Copies elements into this view: from a view of any type (converted; the two may overlap), from a table (its
+---values 1 to #t, without metamethods), or the raw bytes of a string (as string.pack makes them). Either all of
+---them, or, where one does not fit, none.
+---System calls: none.
+---Errors: none.
+---@param from shm.View|number[]|string
+---@param at? integer index of the first element that is written; default 1
+---@return shm.View self
+function View:copy(from, at) end
+
+---The index of the first element that equals a number, as `==` has it; nil where there is none.
+---System calls: none.
+---Errors: none.
+---@param x number
+---@return integer? index
+function View:find(x) end
+
+---The sum: integers wrap around at 64 bits; floats are added in eight lanes, not from left to right.
+---System calls: none.
+---Errors: none.
+---@return number sum
+function View:sum() end
+
+---The least element, nil where there is none. A NaN is passed over where there is another.
+---System calls: none.
+---Errors: none.
+---@return number? least
+function View:min() end
+
+---The greatest element, as min.
+---System calls: none.
+---Errors: none.
+---@return number? greatest
+function View:max() end
+
+---Loads an element, atomically. Atomic operations need integers at an address that is a multiple of their size;
+---they are C11's, lock nothing, and are atomic between all processes and threads.
+---System calls: none.
+---Errors: none.
+---@param i integer
+---@param order? "relaxed"|"acquire"|"seq_cst" default `"seq_cst"`
+---@return integer value
+function View:load(i, order) end
+
+---Stores an element, atomically.
+---System calls: none.
+---Errors: none.
+---@param i integer
+---@param value integer that fits the type
+---@param order? "relaxed"|"release"|"seq_cst" default `"seq_cst"`
+---@return shm.View self
+function View:store(i, value, order) end
+
+---Stores a value and returns what was there.
+---System calls: none.
+---Errors: none.
+---@param i integer
+---@param value integer that fits the type
+---@param order? shm.Order default `"seq_cst"`
+---@return integer before
+function View:exchange(i, value, order) end
+
+---Adds, wrapping around at the width of the element, and returns what was there.
+---System calls: none.
+---Errors: none.
+---@param i integer
+---@param value integer that fits the type
+---@param order? shm.Order default `"seq_cst"`
+---@return integer before
+function View:fetch_add(i, value, order) end
+
+---Subtracts, wrapping around at the width of the element, and returns what was there.
+---System calls: none.
+---Errors: none.
+---@param i integer
+---@param value integer that fits the type
+---@param order? shm.Order default `"seq_cst"`
+---@return integer before
+function View:fetch_sub(i, value, order) end
+
+---Keeps the bits that are set in both, and returns what was there.
+---System calls: none.
+---Errors: none.
+---@param i integer
+---@param value integer that fits the type
+---@param order? shm.Order default `"seq_cst"`
+---@return integer before
+function View:fetch_and(i, value, order) end
+
+---Sets bits, and returns what was there.
+---System calls: none.
+---Errors: none.
+---@param i integer
+---@param value integer that fits the type
+---@param order? shm.Order default `"seq_cst"`
+---@return integer before
+function View:fetch_or(i, value, order) end
+
+---Flips bits, and returns what was there.
+---System calls: none.
+---Errors: none.
+---@param i integer
+---@param value integer that fits the type
+---@param order? shm.Order default `"seq_cst"`
+---@return integer before
+function View:fetch_xor(i, value, order) end
+
+---Stores `new` where the element is `old`: true. Else nothing: false, and the value found.
+---System calls: none.
+---Errors: none.
+---@param i integer
+---@param old integer that fits the type
+---@param new integer that fits the type
+---@param order? shm.Order default `"seq_cst"`
+---@return boolean exchanged
+---@return integer? found
+function View:compare_exchange(i, old, new, order) end
+
+---Sleeps while an i32 or u32 element has a value, until somebody notifies: JavaScript's Atomics.wait. "ok" says
+---that it was woken, perhaps for no reason: look at the element, and wait again. Signals are served meanwhile:
+---Ctrl-C raises "interrupted!". Works on readonly mappings too.
+---System calls: futex(2), FUTEX_WAIT_BITSET, shared between processes.
+---Errors: none.
+---@param i integer
+---@param expected integer
+---@param timeout? number seconds; nil waits for ever, 0 not at all
+---@return "ok"|"not-equal"|"timed-out" outcome
+function View:wait(i, expected, timeout) end
+
+---Wakes those who wait for an element; does not block.
+---System calls: futex(2), FUTEX_WAKE.
+---Errors: none.
+---@param i integer
+---@param count? integer at most so many; default all
+---@return integer woken
+function View:notify(i, count) end
 
 return shm

@@ -23,17 +23,18 @@ static const struct shmx_backing *backing_of(const shmx_segment *segment) {
 /* SHM_RND for every backing. Nothing may lie at NULL, which stands for a closed handle. */
 static int check_address(shmx_options *options) {
   if (options->address == NULL) return 0;
-  size_t excess = (uintptr_t)options->address % shmx_page_size(false);
+  uintptr_t address = (uintptr_t)options->address; /* as a pointer it might not become NULL */
+  uintptr_t excess = address % shmx_page_size(false);
   if (excess != 0 && !(options->flags & SHMX_ROUND)) return -EADDRNOTAVAIL;
-  options->address = (char *)options->address - excess;
-  return options->address == NULL ? -EADDRINUSE : 0;
+  options->address = (void *)(address - excess);
+  return address == excess ? -EADDRINUSE : 0;
 }
 
 static int check(shmx_name name, const shmx_options *given, shmx_options *options) {
   if (shmx_backing_of(name.backing) == NULL) return -EINVAL;
   *options = given != NULL ? *given : (shmx_options){0};
   if (options->mode == 0) options->mode = DEFAULT_MODE;
-  return options->mode > ALL_MODES ? -EINVAL : check_address(options);
+  return check_address(options);
 }
 
 static void begin(shmx_segment *segment, shmx_name name) {
@@ -59,7 +60,7 @@ int shmx_segment_create(shmx_segment *segment, shmx_name name, size_t size,
                         const shmx_options *given) {
   shmx_options options;
   int status = check(name, given, &options);
-  if (status == 0 && size == 0) status = -EINVAL;
+  if (status == 0 && (size == 0 || options.mode > ALL_MODES)) status = -EINVAL;
   if (status != 0) return status;
   begin(segment, name);
   status = backing_of(segment)->create(&segment->object, &name, size, &options);
@@ -151,14 +152,14 @@ static int writable(const shmx_segment *segment, uint64_t offset, uint64_t lengt
 int shmx_segment_write(shmx_segment *segment, uint64_t offset, const void *data, uint64_t length) {
   int status = writable(segment, offset, length);
   if (status != 0) return status;
-  memcpy(segment->object.data + offset, data, length);
+  if (length != 0) memcpy(segment->object.data + offset, data, length);
   return outcome(segment);
 }
 
 int shmx_segment_read(const shmx_segment *segment, uint64_t offset, void *data, uint64_t length) {
   int status = shmx_segment_range(segment, offset, length);
   if (status != 0) return status;
-  memcpy(data, segment->object.data + offset, length);
+  if (length != 0) memcpy(data, segment->object.data + offset, length);
   return outcome(segment);
 }
 
@@ -178,7 +179,8 @@ int shmx_segment_stat(const shmx_segment *segment, shmx_stat *stat) {
 
 int shmx_segment_set(shmx_segment *segment, const shmx_change *change) {
   if (segment->object.data == NULL) return -EBADF;
-  if (change->mode > ALL_MODES) return -EINVAL;
+  bool valid = change->mode <= ALL_MODES && change->uid < UINT32_MAX && change->gid < UINT32_MAX;
+  if (!valid) return -EINVAL;
   return backing_of(segment)->set(&segment->object, change);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -21,17 +22,29 @@ static _Atomic(struct chunk *) chunks; /* pushed with release, read with acquire
 static struct sigaction previous;
 static size_t huge_page_size;
 
-/* The watch whose mapping has this address, or NULL. */
-static struct shmx_watch *find(uintptr_t address) {
+/* What a slot says of its mapping, all of one use of the slot. */
+struct mapping {
+  struct shmx_watch *watch;
+  uintptr_t start;
+  size_t length;
+  int protection;
+};
+
+static bool read_slot(struct shmx_watch *watch, struct mapping *mapping) {
+  uintptr_t start = atomic_load_explicit(&watch->start, memory_order_acquire);
+  if (start <= CLAIMED) return false;
+  *mapping = (struct mapping){watch, start, watch->length, watch->protection};
+  return watch->start == start;
+}
+
+static bool find(uintptr_t address, struct mapping *mapping) {
   struct chunk *chunk = atomic_load_explicit(&chunks, memory_order_acquire);
-  for (; chunk != NULL; chunk = chunk->next) {
-    for (int i = 0; i < SLOTS; i++) {
-      struct shmx_watch *watch = &chunk->slots[i];
-      uintptr_t start = atomic_load_explicit(&watch->start, memory_order_acquire);
-      if (start > CLAIMED && address >= start && address - start < watch->length) return watch;
-    }
-  }
-  return NULL;
+  for (; chunk != NULL; chunk = chunk->next)
+    for (int i = 0; i < SLOTS; i++)
+      if (read_slot(&chunk->slots[i], mapping) && address >= mapping->start &&
+          address - mapping->start < mapping->length)
+        return true;
+  return false;
 }
 
 /* Ends the process as if there had been no handler. */
@@ -52,17 +65,20 @@ static void pass_on(int signal, siginfo_t *info, void *context) {
     die_of(signal, sent);
 }
 
-static bool put_zeroes(struct shmx_watch *watch, size_t length) {
-  watch->length = length;
-  return mmap((void *)watch->start, length, watch->protection,
-              MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED;
+/* Not counted against the limit of memory: nobody is to write there. */
+static bool put_zeroes(const struct mapping *mapping, size_t length) {
+  if (mmap((void *)mapping->start, length, mapping->protection,
+           MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+    return false;
+  mapping->watch->length = length;
+  return true;
 }
 
 /* Huge pages can only be replaced whole, and nothing says that an attached segment has them. */
-static bool put_huge_zeroes(struct shmx_watch *watch) {
+static bool put_huge_zeroes(const struct mapping *mapping) {
   size_t length;
-  return huge_page_size != 0 && shmx_round_up(watch->length, huge_page_size, &length) &&
-         put_zeroes(watch, length);
+  return errno == EINVAL && huge_page_size != 0 && mapping->start % huge_page_size == 0 &&
+         shmx_round_up(mapping->length, huge_page_size, &length) && put_zeroes(mapping, length);
 }
 
 /*
@@ -70,12 +86,17 @@ static bool put_huge_zeroes(struct shmx_watch *watch) {
  * once for all threads: a mapping that has lost a page is no longer what it was.
  */
 static void on_sigbus(int signal, siginfo_t *info, void *context) {
-  struct shmx_watch *watch = info->si_code == BUS_ADRERR ? find((uintptr_t)info->si_addr) : NULL;
-  if (watch != NULL) {
-    /* Marked before the access goes on; pairs with the acquire in shmx_watch_lost. */
-    atomic_store_explicit(&watch->lost, true, memory_order_release);
-    if (put_zeroes(watch, watch->length) || put_huge_zeroes(watch)) return;
+  int saved_errno = errno;
+  struct mapping mapping;
+  if (info->si_code == BUS_ADRERR && find((uintptr_t)info->si_addr, &mapping)) {
+    /* Marked before the zeroes are there; pairs with the fence in shmx_watch_lost. */
+    atomic_store_explicit(&mapping.watch->lost, true, memory_order_release);
+    if (put_zeroes(&mapping, mapping.length) || put_huge_zeroes(&mapping)) {
+      errno = saved_errno;
+      return;
+    }
   }
+  errno = saved_errno;
   pass_on(signal, info, context);
 }
 
@@ -123,8 +144,12 @@ struct shmx_watch *shmx_watch_start(void *data, size_t length, bool readonly) {
   return watch;
 }
 
-void shmx_watch_move(struct shmx_watch *watch, void *data, size_t length) {
+void shmx_watch_pause(struct shmx_watch *watch) {
   atomic_store_explicit(&watch->start, CLAIMED, memory_order_release);
+}
+
+void shmx_watch_move(struct shmx_watch *watch, void *data, size_t length) {
+  shmx_watch_pause(watch);
   watch->length = length;
   atomic_store_explicit(&watch->start, (uintptr_t)data, memory_order_release);
 }

@@ -30,7 +30,10 @@ struct shmx_watch {
 /* Watches a mapping. NULL if there is no memory for it. Safe in any thread; takes no lock. */
 struct shmx_watch *shmx_watch_start(void *data, size_t length, bool readonly);
 
-/* The mapping has moved or changed its length. */
+/* The mapping is about to move; until shmx_watch_move nothing is watched. */
+void shmx_watch_pause(struct shmx_watch *watch);
+
+/* The mapping is there now, and so long. */
 void shmx_watch_move(struct shmx_watch *watch, void *data, size_t length);
 
 /*
@@ -39,9 +42,13 @@ void shmx_watch_move(struct shmx_watch *watch, void *data, size_t length);
  */
 size_t shmx_watch_stop(struct shmx_watch *watch);
 
-/* Has the mapping lost memory since it was watched? Pairs with the release in the handler. */
+/*
+ * Has the mapping lost memory since it was watched? The fence keeps the access that went before in
+ * its place, and pairs with the release in the handler: who has read zeroes sees the mark.
+ */
 static inline bool shmx_watch_lost(const struct shmx_watch *watch) {
-  return atomic_load_explicit(&watch->lost, memory_order_acquire);
+  atomic_thread_fence(memory_order_acquire);
+  return atomic_load_explicit(&watch->lost, memory_order_relaxed);
 }
 
 #endif

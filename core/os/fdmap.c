@@ -26,15 +26,26 @@ static bool is_above_limit(size_t size) {
   return getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur;
 }
 
+/* In pieces: the kernel may give up at any signal, and what is done then stays done. */
+static int allocate(int fd, size_t from, size_t to) {
+  while (from < to) {
+    size_t piece = to - from < SHMX_FDMAP_LARGE ? to - from : SHMX_FDMAP_LARGE;
+    int error = posix_fallocate(fd, (off_t)from, (off_t)piece);
+    if (error == 0)
+      from += piece;
+    else if (error != EINTR)
+      return -error;
+  }
+  return 0;
+}
+
 int shmx_fdmap_reserve(int fd, size_t former, size_t size) {
   if (is_above_limit(size)) return -EFBIG;
   int status = size - former >= SHMX_FDMAP_LARGE ? check_room(fd, size - former) : 0;
   if (status != 0) return status;
-  int error;
-  do
-    error = posix_fallocate(fd, 0, (off_t)size);
-  while (error == EINTR);
-  return -error;
+  status = allocate(fd, former, size);
+  if (status != 0 && ftruncate(fd, (off_t)former) != 0) return -errno;
+  return status;
 }
 
 static int extend(int fd, size_t size) {

@@ -63,7 +63,7 @@ static int publish(int fd, const char *name) {
   return linkat(AT_FDCWD, unnamed, AT_FDCWD, path.text, AT_SYMLINK_FOLLOW) != 0 ? -errno : 0;
 }
 
-/* Is something there already? Only publish is sure; this spares us much memory, or ENOSPC. */
+/* Is something there already? Only publish is sure; this spares us the memory of a large one. */
 static bool is_taken(const char *name) {
   struct stat found;
   return lstat(path_of(name).text, &found) == 0;
@@ -76,6 +76,7 @@ static int create(shmx_object *object, const shmx_name *name, size_t size,
   if (options->flags & SHMX_HUGE) return -ENOTSUP;
   if (size >= SHMX_FDMAP_LARGE && is_taken(name->posix)) return -EEXIST;
   status = make(options, size, &object->fd);
+  if (status == -ENOSPC && is_taken(name->posix)) status = -EEXIST;
   if (status == 0) status = shmx_fdmap_map(object, size, options);
   if (status == 0) status = publish(object->fd, name->posix);
   if (status == 0) {
@@ -157,9 +158,11 @@ static int resize(shmx_object *object, size_t size) {
     int status = shmx_fdmap_reserve(object->fd, former, size);
     if (status != 0) return status;
   }
+  shmx_watch_pause(object->watch);
   void *data = mremap(object->data, object->length, length, MREMAP_MAYMOVE);
   if (data == MAP_FAILED) {
-    int status = -errno;
+    int status = errno == EAGAIN ? -ENOMEM : -errno; /* EAGAIN: RLIMIT_MEMLOCK */
+    shmx_watch_move(object->watch, object->data, object->length);
     if (size > former && ftruncate(object->fd, (off_t)former) != 0) return -errno;
     return status;
   }

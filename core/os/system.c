@@ -10,8 +10,9 @@
 
 int shmx_ftok(const char *path, int project, int32_t *key) {
   if (project < 1 || project > 255) return -EINVAL;
+  errno = 0;
   *key = ftok(path, project);
-  return *key == -1 ? -errno : 0;
+  return *key == -1 ? -errno : 0; /* -1 without an errno is a key like any other */
 }
 
 int shmx_list(shmx_stat *list, size_t room, size_t *count) {

@@ -31,13 +31,14 @@ stop_at "sigpipe"
 local function to_seconds(text)
   local seconds = tonumber(text)
   if seconds and seconds >= 0 and seconds <= 1e9 then return seconds end
-  return nil, "--interval " .. text .. " is not a number of seconds"
+  return nil, text .. " is not a number of seconds"
 end
 
-local function to_steps(text)
-  local steps = math.tointeger(tonumber(text))
-  if steps and steps >= 0 then return steps end
-  return nil, "--count " .. text .. " is not a number of steps"
+-- For options that count something.
+function example.whole(text)
+  local number = math.tointeger(tonumber(text))
+  if number and number >= 0 then return number end
+  return nil, text .. " is not a whole number"
 end
 
 -- A parser of the command line for this example; with `loops`, it has --interval and --count. Where
@@ -47,7 +48,7 @@ function example.parser(summary, loops, partner)
   local parser = argparse(arg[0]:match("[^/]*$"), summary)
   if loops then
     parser:option("--interval", "Seconds between two steps.", 1):convert(to_seconds)
-    parser:option("--count", "Steps to do; without it, for ever."):convert(to_steps)
+    parser:option("--count", "Steps to do; without it, for ever."):convert(example.whole)
   end
   return parser
 end
@@ -68,6 +69,21 @@ function example.steps(options)
     step = step + 1
     return step
   end
+end
+
+-- Runs this example in so many processes, with these arguments, until all of them have ended.
+function example.run_workers(count, ...)
+  local arguments, failed = { arg[0], ... }, 0
+  for i, argument in ipairs(arguments) do arguments[i] = tostring(argument) end
+  for _ = 1, count do
+    local worker
+    worker = assert(uv.spawn(arg[-1], { args = arguments, stdio = { nil, 1, 2 } }, function(code)
+      if code ~= 0 then failed = failed + 1 end
+      worker:close()
+    end))
+  end
+  uv.run()
+  example.check(failed == 0, failed .. " of " .. count .. " processes failed")
 end
 
 -- The value of a call that may fail, or the end of the program with its message and a way out.

@@ -1,0 +1,23 @@
+/* clock.h: deadlines: nanoseconds of CLOCK_MONOTONIC. Touches libc. */
+#ifndef SHMX_OS_CLOCK_H
+#define SHMX_OS_CLOCK_H
+
+#include "base/api.h"
+
+#include <stdint.h>
+
+#define SHMX_SECOND  INT64_C(1000000000) /* in nanoseconds */
+#define SHMX_FOREVER INT64_MAX           /* the deadline of who has none */
+
+SHMX_BEGIN_DECLS
+
+/* Now, in nanoseconds of CLOCK_MONOTONIC: clock_gettime(2). Cannot fail; does not block. */
+SHMX_API int64_t shmx_clock_now(void);
+
+/* The deadline that lies so many seconds ahead: now for none or less, SHMX_FOREVER for very many.
+ */
+SHMX_API int64_t shmx_clock_deadline(double seconds);
+
+SHMX_END_DECLS
+
+#endif
