@@ -2,10 +2,10 @@
 -- shm.lua: the description of the Lua API, for editors (LuaLS) and readers. No code: nothing runs this
 -- file. spec/meta_spec.lua holds it against the live module, both ways.
 --
--- Everywhere: offsets and lengths are bytes, offsets count from 0. Misuse (a wrong type, a range outside
--- the segment, a detached segment, a write to a readonly one) raises an error. What the world may refuse
--- returns nil, a sentence, and the name of the errno: `nil, message, "EEXIST"`. No function here but
--- `View:wait` waits for another process. A segment belongs to the Lua state that made it; other threads' states make their
+-- Everywhere: offsets and lengths are bytes, offsets count from 0, elements count from 1. Misuse (a wrong type,
+-- a range outside the segment, a detached segment, a write to a readonly one) raises an error. What the world
+-- may refuse returns nil, a sentence, and the name of the errno: `nil, message, "EEXIST"`. Only `View:wait`
+-- waits for another process. A segment belongs to the Lua state that made it; other threads' states make their
 -- own. After fork, parent and child each have the segment, and detach on their own.
 
 ---How a segment is called: an integer is a System V key, a string `"/name"` a POSIX object, `{id=n}` an

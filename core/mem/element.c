@@ -140,17 +140,16 @@ size_t shmx_elements_convert(shmx_type to_type, void *to, shmx_type from_type, c
 
 /* Block by block: memcpy is as fast as memset, for every size of element. */
 void shmx_elements_fill(shmx_type type, void *elements, size_t count, shmx_number number) {
-  enum { BLOCK = 4096 };
-  if (count == 0) return;
+  enum { BLOCK = 1024 };
+  unsigned char element[sizeof(int64_t)] = {0}, block[BLOCK] = {0};
   size_t size = shmx_type_size(type), total = count * size;
-  unsigned char block[BLOCK];
   size_t filled = total < BLOCK ? total : BLOCK;
-  for (size_t i = 0; i < filled; i += size)
-    shmx_element_store(type, block + i, number);
-  /* cppcheck-suppress uninitvar; it was stored into */
-  bool one_byte = memcmp(block, block + 1, filled - 1) == 0;
+  shmx_element_store(type, element, number);
+  for (size_t at = 0; at < filled; at += size)
+    memcpy(block + at, element, size);
+  bool one_byte = memcmp(element, element + 1, size - 1) == 0;
   if (one_byte) {
-    memset(elements, block[0], total);
+    memset(elements, element[0], total);
     return;
   }
   for (size_t at = 0; at < total; at += filled)
