@@ -3,7 +3,9 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD ?= build
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 CFLAGS ?= -O2 -g
 LUA ?= lua5.4
 LUA_INCDIR ?= /usr/include/lua5.4
@@ -11,7 +13,7 @@ INSTALL_LUADIR ?= $(PREFIX)/lib/lua/5.4
 VERSION = 0.1.0
 SOVERSION = 0
 
-BASE_FLAGS = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Icore -Ibindings -isystem $(LUA_INCDIR)
+BASE_FLAGS = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Icore -Ibindings
 ALL_FLAGS = $(BASE_FLAGS) -fPIC -fno-plt -fvisibility=hidden -pthread -MMD -MP $(SANITIZE) $(CFLAGS)
 # The handler for SIGBUS is code of ours: once loaded, it must stay where it is (nodelete).
 LINK_SHARED = $(CC) -shared -pthread -Wl,-z,nodelete -Wl,-z,relro,-z,now $(SANITIZE) $(CFLAGS) $(LDFLAGS)
@@ -25,7 +27,7 @@ C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(TEST_SOURCES) $(MOD
 C_HEADERS = $(sort $(wildcard core/*.h core/*/*.h bindings/*/*.h spec/*/*.h))
 LUA_FILES = scripts spec bindings/meta
 PUBLIC_HEADERS = shmx.h base/api.h base/checked.h base/error.h os/clock.h os/object.h os/posix.h \
-  os/system.h mem/atomic.h mem/element.h mem/segment.h mem/view.h
+  os/system.h mem/atomic.h mem/element.h mem/record.h mem/segment.h mem/view.h
 
 CORE_OBJECTS = $(CORE_SOURCES:%.c=$(BUILD)/obj/%.o)
 LUA_OBJECTS = $(LUA_SOURCES:%.c=$(BUILD)/obj/%.o)
@@ -46,7 +48,7 @@ BUSTED = $(LUA) $$(command -v busted) --pattern=_spec --helper=spec/support/guar
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help all demo test lint asan bench install uninstall clean setup-% programs check
+.PHONY: always help all demo test lint asan bench install uninstall clean setup-% programs check
 
 all: $(LIBRARIES) ## build the module (build/shm.so) and the library (build/libshmx.{a,so})
 	@:
@@ -64,7 +66,7 @@ test: setup-test ## build and run every test
 lint: setup-lint ## check style and warnings, in C and Lua, with gcc and clang
 	clang-format --dry-run --Werror $(C_SOURCES) $(C_HEADERS)
 	@for file in $(C_SOURCES); do for cc in gcc clang; do \
-	  $$cc -fsyntax-only -O2 -Werror $(BASE_FLAGS) $$file || exit 1; done; done
+	  $$cc -fsyntax-only -O2 -Werror $(BASE_FLAGS) -isystem $(LUA_INCDIR) $$file || exit 1; done; done
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
 	  --inline-suppr -D_GNU_SOURCE -D__linux__ -Icore -Ibindings $(CORE_SOURCES) $(LUA_SOURCES)
 	luacheck --quiet $(LUA_FILES)
@@ -125,11 +127,21 @@ programs: $(LIBRARIES) $(PEERS) $(TESTS) $(BUILD)/spec/lowlevel.so
 
 # ---- from sources to libraries ----
 
-$(BUILD)/obj/%.o: %.c
-	@test -e $(LUA_INCDIR)/lua.h || { echo "lua.h is not in $(LUA_INCDIR):" \
-	  "install liblua5.4-dev, or say LUA_INCDIR=..." >&2; exit 1; }
+# Changes when the flags or the list of sources do, and then everything is built anew.
+$(BUILD)/stamp: always
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_FLAGS) $(CORE_SOURCES) $(LUA_SOURCES)' | cmp -s - $@ \
+	  || echo '$(CC) $(ALL_FLAGS) $(CORE_SOURCES) $(LUA_SOURCES)' > $@
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/stamp
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) -c $< -o $@
+
+$(LUA_OBJECTS) $(BUILD)/obj/spec/support/lowlevel.o $(BUILD)/obj/scripts/bench/baseline.o: \
+  ALL_FLAGS += -isystem $(LUA_INCDIR)
+$(LUA_OBJECTS): | $(LUA_INCDIR)/lua.h
+$(LUA_INCDIR)/lua.h:
+	@echo "lua.h is not in $(LUA_INCDIR): install liblua5.4-dev, or say LUA_INCDIR=..." >&2; exit 1
 
 $(BUILD)/libshmx.a: $(CORE_OBJECTS)
 	rm -f $@ && ar rcs $@ $^

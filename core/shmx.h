@@ -8,6 +8,8 @@
  *   shmx_segment_detach(&segment);
  *
  * mem/segment.h   create, attach, open, detach, remove; read, write; stat, set, resize, lock
+ * mem/view.h      elements of one type in a segment; mem/element.h: the types; mem/atomic.h: atomic
+ *                 operations, wait and notify; mem/record.h: the layouts of C structs
  * os/object.h     names, options, status: the types
  * os/system.h     ftok, the list of all segments, the machine's limits
  * os/posix.h      what a POSIX object may be called
@@ -19,6 +21,7 @@
 #include "base/error.h"
 #include "mem/atomic.h"
 #include "mem/element.h"
+#include "mem/record.h"
 #include "mem/segment.h"
 #include "mem/view.h"
 #include "os/clock.h"

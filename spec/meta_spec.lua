@@ -46,11 +46,14 @@ local function keys(set)
 end
 
 describe("the meta file", function()
-  local meta, view_meta
+  local meta, view_meta, layout, record_meta, records_meta
   do
     local segment <close> = assert(shm.create(nil, 10))
     meta = getmetatable(segment)
     view_meta = getmetatable(segment:view "u8")
+    layout = shm.record("Meta", { "u8 field" })
+    record_meta = getmetatable(segment:record(layout))
+    records_meta = getmetatable(segment:view(layout))
   end
 
   it("is Lua, and returns the module", function()
@@ -70,6 +73,21 @@ describe("the meta file", function()
     assert.same(names_of(methods), (declared("View")))
   end)
 
+  it("has the methods of layouts, records and arrays of them, and no other", function()
+    local function methods_of(index)
+      local found
+      for n = 1, 2 do
+        local _, value = debug.getupvalue(index, n)
+        found = value or found
+      end
+      return names_of(found)
+    end
+    assert.same(methods_of(getmetatable(layout).__index), (declared("Layout")))
+    assert.same(methods_of(record_meta.__index), (declared("Record")))
+    assert.same(methods_of(records_meta.__index), (declared("RecordArray")))
+    for field in pairs(fields("shm.Layout")) do assert.is_truthy(layout[field], field) end
+  end)
+
   it("has the values of the module, and no other", function()
     local values = {}
     for name, value in pairs(shm) do
@@ -86,7 +104,7 @@ describe("the meta file", function()
   end)
 
   it("says of each function what it takes, returns, calls and may fail with", function()
-    for _, owner in ipairs { "shm", "Segment", "View" } do
+    for _, owner in ipairs { "shm", "Segment", "View", "Layout", "Record", "RecordArray" } do
       local _, comments = declared(owner)
       for name, comment in pairs(comments) do
         assert.matches("%-%-%-%u.-%.", comment.text, 1, false, name)

@@ -74,10 +74,23 @@ describe("attaching", function()
     assert.equal(("read me\tEACCES\tEPERM\ttrue\n"):rep(2), run.out, run.err)
   end)
 
+  it("is given back by an owner who had taken away all modes", function()
+    local script = ([[
+      local shm = require "shm"
+      for _, name in ipairs { %d, %q } do
+        local segment <close> = assert(shm.create(name, 10, { owned = true }))
+        assert(segment:set { mode = "0000" })
+        print(select(3, shm.attach(name)), segment:stat().mode, segment:set { mode = "0600" }, segment:stat().mode)
+      end
+    ]]):format(key, name)
+    local run = sandbox.run_as_nobody(script) or process.run_lua(script)
+    assert.equal(("EACCES\t0000\ttrue\t0600\n"):rep(2), run.out, run.err)
+  end)
+
   it("to a name that is no shared memory is refused at once", function()
     local path = "/dev/shm" .. name
     assert.equal(0, process.run("mkfifo", { path }).code)
-    refused("is not shared memory: a directory, a pipe or a device has its name", "ENODEV", shm.attach(name))
+    refused("is not shared memory: a directory, a link, a pipe or a device has its name", "ENODEV", shm.attach(name))
     refused("is not shared memory", "ENODEV", shm.attach(name, { readonly = true }))
     refused("exists already", "EEXIST", shm.create(name, 10))
     assert(os.remove(path))

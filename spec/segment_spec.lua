@@ -1,5 +1,6 @@
 -- segment_spec.lua: what a segment does, the same over all three backings.
 local shm = require "shm"
+local process = require "spec.support.process"
 
 local names = { sysv = 0x5e600001, posix = "/shm_spec_segment" }
 
@@ -243,3 +244,33 @@ for _, backing in ipairs { "sysv", "posix", "memfd" } do
     end
   end)
 end
+
+describe("a read", function()
+  it("is a string like any other, whatever a peer does to the memory meanwhile", function()
+    local segment <close> = assert(shm.create("/shm_spec_segment", 4096, { owned = true }))
+    local peer = process.start_peer("posix", "flip", "/shm_spec_segment")
+    assert.is_true(process.await(function() return segment:read(1) ~= "\0" end))
+    local known = { AAAAAAAA = true, BBBBBBBB = true }
+    local strange = 0
+    for _ = 1, 300000 do
+      -- A string that was hashed before it changed would equal no other of the same bytes.
+      if not known[segment:read(8)] or not known[segment:cstring()] then strange = strange + 1 end
+    end
+    peer:kill("sigkill")
+    peer:wait()
+    assert.equal(0, strange)
+  end)
+
+  it("raises where a finalizer has detached the segment meanwhile", function()
+    for _ = 1, 100 do
+      local segment = assert(shm.create(nil, 65536)):fill(65)
+      setmetatable({}, { __gc = function() segment:close() end })
+      local done, data
+      repeat
+        done, data = pcall(segment.read, segment)
+        assert.is_falsy(done and data:find("\0", 1, true))
+      until not done
+      assert.matches("is detached", data)
+    end
+  end)
+end)

@@ -2,6 +2,7 @@
 #include "lua/lsegment.h"
 #include "lua/larg.h"
 #include "lua/lerror.h"
+#include "lua/lrecord.h"
 #include "lua/lview.h"
 
 #include <lauxlib.h>
@@ -82,12 +83,24 @@ int lsegment_write(lua_State *L) {
   return 1;
 }
 
-/* Pushes bytes that are known to be within the segment, straight from the memory: one copy. */
+/*
+ * Pushes bytes that are known to be within the segment. Short ones are copied aside: Lua looks at a
+ * short string twice, to hash it and to keep it, and a peer may change the memory in between. Long
+ * ones come straight from the memory; then Lua may collect garbage, and a finalizer may detach.
+ */
 static int push_bytes(lua_State *L, const shmx_segment *segment, lua_Integer offset,
                       lua_Integer length) {
-  lua_pushlstring(L, (const char *)segment->object.data + offset, (size_t)length);
-  if (shmx_segment_lost(segment)) return fail_access(L, segment, -EFAULT, offset, length);
-  return 1;
+  char aside[64]; /* more than LUAI_MAXSHORTLEN */
+  int status = 0;
+  if ((size_t)length <= sizeof aside) {
+    status = shmx_segment_read(segment, (uint64_t)offset, aside, (uint64_t)length);
+    lua_pushlstring(L, aside, (size_t)length);
+  } else {
+    lua_pushlstring(L, (const char *)segment->object.data + offset, (size_t)length);
+    status = shmx_segment_range(segment, (uint64_t)offset, (uint64_t)length);
+    if (status == 0 && shmx_segment_lost(segment)) status = -EFAULT;
+  }
+  return status == 0 ? 1 : fail_access(L, segment, status, offset, length);
 }
 
 /* The default length: all that is behind the offset. */
@@ -258,13 +271,11 @@ static int segment_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"write", lsegment_write},    {"read", lsegment_read},
-    {"cstring", segment_cstring}, {"fill", segment_fill},
-    {"view", lview_of_segment},   {"stat", segment_stat},
-    {"set", segment_set},         {"resize", segment_resize},
-    {"mlock", segment_mlock},     {"munlock", segment_munlock},
-    {"remove", lsegment_remove},  {"detach", segment_detach},
-    {"close", segment_detach},    {NULL, NULL},
+    {"write", lsegment_write},  {"read", lsegment_read},      {"cstring", segment_cstring},
+    {"fill", segment_fill},     {"view", lview_of_segment},   {"record", lrecord_of_segment},
+    {"stat", segment_stat},     {"set", segment_set},         {"resize", segment_resize},
+    {"mlock", segment_mlock},   {"munlock", segment_munlock}, {"remove", lsegment_remove},
+    {"detach", segment_detach}, {"close", segment_detach},    {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

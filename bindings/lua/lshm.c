@@ -4,13 +4,15 @@
  */
 #include "lua/larg.h"
 #include "lua/lerror.h"
+#include "lua/llayout.h"
+#include "lua/lrecord.h"
 #include "lua/lsegment.h"
 #include "lua/lview.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
 
-#define VERSION "shm 0.1"
+#define VERSION "shm 0.1.0"
 
 /* ---- segments ---- */
 
@@ -88,16 +90,20 @@ static int shm_ftok(lua_State *L) {
   return 1;
 }
 
+enum { MOST_LOOKS = 10 }; /* somebody creates segments faster than we look: so be it */
+
 /* The list is collected into a userdata first: pushing tables may raise. */
 static int shm_list(lua_State *L) {
   shmx_stat *list = NULL;
-  size_t room = 0, count;
-  for (;;) {
+  size_t room = 0, count = 0;
+  for (int looks = 0; looks < MOST_LOOKS; looks++) {
     int status = shmx_list(list, room, &count);
     if (status != 0) return lerror_return(L, status, "the list of segments");
     if (count <= room) break;
     room = count + count / 8; /* others may create some meanwhile */
+    lua_settop(L, 0);
     list = lua_newuserdatauv(L, room * sizeof *list, 0);
+    count = 0;
   }
   lua_createtable(L, (int)count, 0);
   for (size_t i = 0; i < count; i++) {
@@ -130,9 +136,16 @@ static int shm_limits(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"create", shm_create}, {"attach", shm_attach},  {"open", shm_open_},
-    {"remove", shm_remove}, {"read", lsegment_read}, {"write", lsegment_write},
-    {"ftok", shm_ftok},     {"list", shm_list},      {"limits", shm_limits},
+    {"create", shm_create},
+    {"attach", shm_attach},
+    {"open", shm_open_},
+    {"remove", shm_remove},
+    {"read", lsegment_read},
+    {"write", lsegment_write},
+    {"ftok", shm_ftok},
+    {"list", shm_list},
+    {"limits", shm_limits},
+    {"record", llayout_define},
     {NULL, NULL},
 };
 
@@ -140,6 +153,8 @@ SHMX_API int luaopen_shm(lua_State *L) {
   luaL_checkversion(L);
   lsegment_register(L);
   lview_register(L);
+  llayout_register(L);
+  lrecord_register(L);
   luaL_newlib(L, functions);
   lua_pushinteger(L, SHMX_PRIVATE);
   lua_setfield(L, -2, "PRIVATE");

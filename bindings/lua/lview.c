@@ -7,6 +7,8 @@
 #include "lua/latomic.h"
 #include "lua/lelement.h"
 #include "lua/lerror.h"
+#include "lua/llayout.h"
+#include "lua/lrecord.h"
 #include "lua/lsegment.h"
 
 #include <lauxlib.h>
@@ -102,6 +104,7 @@ void lview_push(lua_State *L, int index, shmx_type type, uint64_t offset, uint64
 }
 
 int lview_of_segment(lua_State *L) {
+  if (llayout_test(L, 2) != NULL) return lrecord_array_of_segment(L);
   const shmx_segment *segment = lsegment_check_attached(L);
   shmx_type type = lelement_check_type(L, 2);
   lua_Integer offset = luaL_optinteger(L, 3, 0);

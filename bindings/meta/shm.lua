@@ -24,7 +24,8 @@
 ---Options to attach with.
 ---@class shm.AttachOptions
 ---@field readonly? boolean writing raises (SHM_RDONLY, PROT_READ)
----@field address? integer where to map; the system chooses without it
+---@field address? integer where to map; the system chooses without it. As sharp as in C: memory that the process
+---  was going to use (below its stack) is taken from it
 ---@field round? boolean round the address down to a page (SHM_RND); else it must be at the start of one
 ---@field mlock? boolean keep in memory, never swap (SHM_LOCK, mlock(2))
 ---@field populate? boolean fault in every page now (MADV_POPULATE_READ, MADV_POPULATE_WRITE)
@@ -105,16 +106,43 @@ local Segment = {}
 ---@operator len: integer
 local View = {}
 
+---The layout of a C struct: offsets, alignment and padding are the C compiler's. tostring says what it is.
+---@class shm.Layout
+---@field name string
+---@field size integer bytes, as sizeof says
+---@field align integer bytes, as _Alignof says
+---@field offset table<string, integer> a field's name to its offset in bytes, as offsetof says; a plain table
+local Layout = {}
+
+---A record in a segment, which it keeps. `q.id` and `q.id = x` load and store a field; where a field has a
+---method's name the field wins, and `Layout.set(q, t)`, `Layout.totable(q)` are the methods still. A char array is
+---a string up to its NUL, padded with NULs when stored; an array of numbers is a `shm.View`, a layout a
+---`shm.Record`, an array of one a `shm.RecordArray`: each made once for this handle, and stored to from a table.
+---pairs walks the fields in their order; tostring says what it is. A value that does not fit, or a field that there
+---is not, raises and nothing is written; so does the use of a detached segment, one that has become too short or
+---has lost memory, and writing to a readonly one. The offset need not be aligned.
+---@class shm.Record
+---@field [string] any
+local Record = {}
+
+---Records of one layout in a row: `quotes[i]` is a `shm.Record` (made anew each time), nil past the end;
+---`quotes[i] = {...}` stores as `record:set` does, and raises past the end. `#`, ipairs, pairs and tostring work.
+---@class shm.RecordArray
+---@field [integer] shm.Record
+---@operator len: integer
+local RecordArray = {}
+
 ---@class shm
 ---@field PRIVATE integer IPC_PRIVATE: as a name for create, a new System V segment without a key
 ---@field _VERSION string
 local shm = {}
 
 ---Creates a segment that does not exist yet, filled with zeroes, and attaches to it. It becomes visible at
----full size; killed on the way, the process leaves nothing.
+---full size. Killed on the way, the process leaves nothing, or (System V has no other way) a whole segment.
 ---System calls: shmget(2) and shmat(2); open(2) with O_TMPFILE, posix_fallocate(3), mmap(2) and linkat(2);
 ---memfd_create(2).
----Errors: EEXIST, EACCES, EFBIG, ENOSPC, ENOMEM, EPERM, ENOTSUP, EADDRINUSE, EMFILE, ENFILE.
+---Errors: EEXIST, EACCES, EFBIG, ENOSPC, ENOMEM, EPERM, ENOTSUP, EADDRINUSE, EMFILE, ENFILE; with populate
+---EFAULT.
 ---@param name shm.Name a key, `shm.PRIVATE`, `"/name"` or nil; not an id
 ---@param size shm.Size accesses are bounded by exactly this, though the kernel gives whole pages
 ---@param opts? shm.CreateOptions
@@ -125,7 +153,8 @@ function shm.create(name, size, opts) end
 
 ---Attaches to a segment that exists, made by any program.
 ---System calls: shmget(2) and shmat(2); shm_open(3) and mmap(2).
----Errors: ENOENT, EACCES, ENODATA, ENODEV, ENOMEM, EADDRINUSE, EMFILE, ENFILE.
+---Errors: ENOENT, EACCES, ENODATA, ENODEV, ENOMEM, EADDRINUSE, EMFILE, ENFILE; with mlock EPERM; with populate
+---EFAULT.
 ---@param name shm.Name a key, `{id=n}` or `"/name"`
 ---@param opts? shm.AttachOptions
 ---@return shm.Segment? segment
@@ -205,7 +234,7 @@ function shm.limits() end
 
 ---Copies a string into the segment. The copy is not atomic: who reads at the same time may see a part.
 ---System calls: none; it is a copy of memory.
----Errors: EFAULT (the memory was truncated away by another process; nothing shared was written).
+---Errors: EFAULT (another process has truncated the memory away; a part may have been written).
 ---@param data string any bytes
 ---@param offset? integer default 0
 ---@return shm.Segment? segment itself, so that writes can be chained
@@ -260,7 +289,8 @@ function Segment:stat() end
 ---@return shm.Errno? code
 function Segment:set(change) end
 
----Gives a POSIX object another size; what is added is zero. It may be mapped elsewhere afterwards. Others
+---Gives a POSIX object another size; what is added is zero (but for what somebody wrote behind its end, in its
+---last page). What it grows by is reserved as at creation. It may be mapped elsewhere afterwards. Others
 ---keep the size they attached with: they attach anew to see more, and get EFAULT where a page is gone.
 ---System calls: posix_fallocate(3), ftruncate(2), mremap(2).
 ---Errors: ENOTSUP (System V, anonymous), EFBIG, ENOSPC, ENOMEM, EFAULT.
@@ -286,7 +316,7 @@ function Segment:mlock() end
 ---@return shm.Errno? code
 function Segment:munlock() end
 
----Removes the name of this very segment, and never that of another which has its name meanwhile.
+---Removes the name of this very segment, not that of another that is seen to have its name meanwhile.
 ---System calls: shmctl(2) with IPC_RMID; shm_unlink(3).
 ---Errors: ENOENT, EPERM, EACCES, ENOTSUP (anonymous).
 ---@return true? removed
@@ -314,6 +344,7 @@ function Segment:close() end
 ---@param offset? integer bytes; default 0
 ---@param count? integer elements; default as many as fit
 ---@return shm.View view
+---@overload fun(self: shm.Segment, layout: shm.Layout, offset?: integer, count?: integer): shm.RecordArray
 function Segment:view(type, offset, count) end
 
 ---Copies elements to Lua. Past the end there is nil, as in table.unpack.
@@ -493,5 +524,64 @@ function View:wait(i, expected, timeout) end
 ---@param count? integer at most so many; default all
 ---@return integer woken
 function View:notify(i, count) end
+
+---Defines the layout of a C struct. Fields are `"type name"` or `"type name[count]"`; types are i8 u8 i16 u16 i32 u32
+---i64 u64 f32 f64, char, and layouts defined before, by name. Defining a name anew replaces it for layouts to come;
+---what was made of the old one goes on. At most 255 fields, names of 63 bytes, 16 levels, 2^60 bytes.
+---System calls: none.
+---Errors: none; a definition that C would not take raises, and the message names the field.
+---@param name string an identifier of C
+---@param fields string[] in their order: `{"u32 id", "f64 price[8]", "char name[16]", "Other inner[4]"}`
+---@return shm.Layout layout
+function shm.record(name, fields) end
+
+---A record of this layout in the segment.
+---System calls: none.
+---Errors: none; one that leaves the segment raises.
+---@param layout shm.Layout
+---@param offset? integer bytes; default 0
+---@return shm.Record record
+function Segment:record(layout, offset) end
+
+---The layout as C: declarations that compile behind `#include <stdint.h>`, those of layouts inside first.
+---System calls: none.
+---Errors: none.
+---@return string text
+function Layout:cdef() end
+
+---`record:set(fields)` as a function, for records that have a field of this name. Works on any layout's record.
+---System calls: none; it is a copy of memory.
+---Errors: none; it raises as `record:set` does.
+---@param record shm.Record
+---@param fields table
+---@return shm.Record record
+function Layout.set(record, fields) end
+
+---`record:totable()` as a function, for records that have a field of this name. Works on any layout's record.
+---System calls: none; it is a copy of memory.
+---Errors: none; it raises as `record:totable` does.
+---@param record shm.Record
+---@return table fields
+function Layout.totable(record) end
+
+---Stores fields from a table, nested ones from nested tables. Every value is checked before the first is stored;
+---what the table leaves out stays. The stores together are not atomic. Metamethods of the table are not called.
+---System calls: none; it is a copy of memory.
+---Errors: none; a value that does not fit and an unknown field raise, and nothing is written.
+---@param fields table `{id = 7, price = {1, 2}, inner = {id = 3}}`; arrays may be shorter, or have holes
+---@return shm.Record record itself
+function Record:set(fields) end
+
+---Copies the record into plain tables: arrays are sequences, char arrays strings, records inside tables.
+---System calls: none; it is a copy of memory.
+---Errors: none.
+---@return table fields
+function Record:totable() end
+
+---Copies all records into a sequence of tables, each as `record:totable` makes it.
+---System calls: none; it is a copy of memory.
+---Errors: none.
+---@return table[] records
+function RecordArray:totable() end
 
 return shm

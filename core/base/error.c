@@ -37,7 +37,9 @@ static const struct error errors[] = {
     {ENODATA, "ENODATA",
      "is empty: its creator has not given it a size yet; try again, or remove"
      " it"},
-    {ENODEV, "ENODEV", "is not shared memory: a directory, a pipe or a device has its name"},
+    {ENODEV, "ENODEV",
+     "is not shared memory: a directory, a link, a pipe or a device has its"
+     " name"},
     {ENOENT, "ENOENT", "does not exist; create it first"},
     {ENOMEM, "ENOMEM",
      "was refused memory: out of memory, of huge pages (vm.nr_hugepages) or of"
@@ -45,6 +47,7 @@ static const struct error errors[] = {
     {ENOSPC, "ENOSPC",
      "has no room: the number of segments (SHMMNI), System V memory (SHMALL) or"
      " the space in /dev/shm is used up; remove what is not needed"},
+    {ENOTDIR, "ENOTDIR", "is below something that is no directory; check its path"},
     {ENOTSUP, "ENOTSUP",
      "cannot do that: only POSIX objects change their size, anonymous"
      " memory has no name, and POSIX objects have no huge pages"},

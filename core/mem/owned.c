@@ -1,7 +1,6 @@
 /* owned.c: the list of names that this process removes at its end. Touches os. */
 #include "mem/owned.h"
 #include "os/backing.h"
-#include "os/process.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -9,14 +8,14 @@
 struct shmx_owned {
   struct shmx_owned *next, **link; /* in the list: the next, and what points here */
   shmx_object object;
-  int32_t process; /* a forked child has the list too, and owns nothing on it */
+  bool disowned; /* a forked child has the list too, and owns nothing on it */
 };
 
 static struct shmx_owned *list;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static void remove_name(const struct shmx_owned *owned) {
-  if (owned->process == shmx_process_id())
+  if (!owned->disowned)
     shmx_backing_of(owned->object.backing)->remove(&owned->object); /* gone already: as good */
 }
 
@@ -28,6 +27,12 @@ static void unlock(void) {
   pthread_mutex_unlock(&mutex);
 }
 
+static void in_child(void) {
+  for (struct shmx_owned *owned = list; owned != NULL; owned = owned->next)
+    owned->disowned = true;
+  unlock();
+}
+
 static void at_exit(void) {
   lock();
   for (const struct shmx_owned *owned = list; owned != NULL; owned = owned->next)
@@ -37,7 +42,7 @@ static void at_exit(void) {
 
 static void install(void) {
   atexit(at_exit);
-  pthread_atfork(lock, unlock, unlock); /* a child gets the list whole, and the mutex free */
+  pthread_atfork(lock, unlock, in_child);
 }
 
 struct shmx_owned *shmx_owned_take(const shmx_object *object) {
@@ -46,7 +51,7 @@ struct shmx_owned *shmx_owned_take(const shmx_object *object) {
   struct shmx_owned *owned = malloc(sizeof *owned);
   if (owned == NULL) return NULL;
   owned->object = *object;
-  owned->process = shmx_process_id();
+  owned->disowned = false;
   lock();
   owned->next = list;
   owned->link = &list;

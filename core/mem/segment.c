@@ -47,13 +47,18 @@ static int finish(shmx_segment *segment, const shmx_options *options) {
   object->watch = shmx_watch_start(object->data, object->length, object->readonly);
   if (object->watch == NULL) return -ENOMEM;
   int status = 0;
-  if (options->flags & SHMX_OWNED) {
-    segment->owned = shmx_owned_take(object);
-    if (segment->owned == NULL) return -ENOMEM;
-  }
   if (options->flags & SHMX_POPULATE) status = shmx_page_populate(object);
   if (status == 0 && options->flags & SHMX_MLOCK) status = shmx_segment_mlock(segment);
   return status;
+}
+
+/* The last step of creation: from here on others find it. */
+static int publish(shmx_segment *segment, const shmx_options *options) {
+  if (options->flags & SHMX_OWNED) {
+    segment->owned = shmx_owned_take(&segment->object);
+    if (segment->owned == NULL) return -ENOMEM;
+  }
+  return backing_of(segment)->publish(&segment->object);
 }
 
 int shmx_segment_create(shmx_segment *segment, shmx_name name, size_t size,
@@ -69,8 +74,9 @@ int shmx_segment_create(shmx_segment *segment, shmx_name name, size_t size,
     return status;
   }
   status = finish(segment, &options);
+  if (status == 0) status = publish(segment, &options);
   if (status != 0) {
-    backing_of(segment)->remove(&segment->object);
+    backing_of(segment)->remove(&segment->object); /* System V has it under its key by now */
     shmx_segment_detach(segment);
   }
   return status;

@@ -28,7 +28,8 @@ typedef struct shmx_segment {
 
 /*
  * Creates a segment that does not exist yet, filled with zeroes, and attaches to it. Whoever finds
- * the name finds a segment of full size; killed on the way, the caller leaves nothing.
+ * the name finds a segment of full size. Killed on the way, the caller leaves nothing, or, as
+ * System V has no other way, a whole segment.
  *
  * segment  a closed handle; still closed after an error
  * name     shmx_key, shmx_posix or shmx_anonymous
@@ -83,8 +84,8 @@ SHMX_API int shmx_remove(shmx_name name);
 /*
  * Copies `length` bytes from `data` to `offset`, or from `offset` to `data`; fills `length` bytes
  * from `offset` with one value. Errors: EBADF (closed), ERANGE (the range leaves the segment;
- * nothing was touched), EROFS, EFAULT (the memory was truncated away: what was copied is not
- * shared). They do not block.
+ * nothing was touched), EROFS, EFAULT (memory was truncated away: a part may have
+ * been copied). They do not block.
  */
 SHMX_API int shmx_segment_write(shmx_segment *segment, uint64_t offset, const void *data,
                                 uint64_t length);

@@ -2,8 +2,6 @@
 #include "os/fault.h"
 #include "os/page.h"
 
-#include "base/checked.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,6 +11,8 @@
 /* What `start` is while a slot is nobody's, and while it is being filled. */
 enum { FREE = 0, CLAIMED = 1, SLOTS = 64 };
 
+#define LARGEST_PAGE ((size_t)16 << 30) /* of any architecture */
+
 struct chunk {
   struct chunk *next;
   struct shmx_watch slots[SLOTS];
@@ -20,9 +20,9 @@ struct chunk {
 
 static _Atomic(struct chunk *) chunks; /* pushed with release, read with acquire */
 static struct sigaction previous;
-static size_t huge_page_size;
+static size_t page_size;
 
-/* What a slot says of its mapping, all of one use of the slot. */
+/* What a slot says of its mapping. */
 struct mapping {
   struct shmx_watch *watch;
   uintptr_t start;
@@ -30,6 +30,7 @@ struct mapping {
   int protection;
 };
 
+/* With the same start after as before, the rest belongs to it. */
 static bool read_slot(struct shmx_watch *watch, struct mapping *mapping) {
   uintptr_t start = atomic_load_explicit(&watch->start, memory_order_acquire);
   if (start <= CLAIMED) return false;
@@ -66,19 +67,27 @@ static void pass_on(int signal, siginfo_t *info, void *context) {
 }
 
 /* Not counted against the limit of memory: nobody is to write there. */
-static bool put_zeroes(const struct mapping *mapping, size_t length) {
-  if (mmap((void *)mapping->start, length, mapping->protection,
+static bool put_zeroes(const struct mapping *mapping, uintptr_t from, size_t length) {
+  if (mmap((void *)from, length, mapping->protection,
            MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
     return false;
-  mapping->watch->length = length;
+  size_t end = from + length - mapping->start; /* huge pages may reach behind what is known */
+  if (end > mapping->length) mapping->watch->length = end;
   return true;
 }
 
-/* Huge pages can only be replaced whole, and nothing says that an attached segment has them. */
-static bool put_huge_zeroes(const struct mapping *mapping) {
-  size_t length;
-  return errno == EINVAL && huge_page_size != 0 && mapping->start % huge_page_size == 0 &&
-         shmx_round_up(mapping->length, huge_page_size, &length) && put_zeroes(mapping, length);
+/*
+ * Where all of it cannot be replaced, the page of the fault can: a small one if memory is short, or
+ * a huge one, which is replaced whole or not at all (EINVAL), and nothing tells its size.
+ */
+static bool put_one_page(const struct mapping *mapping, uintptr_t fault) {
+  size_t length = page_size;
+  while (length <= LARGEST_PAGE && (fault & -length) >= mapping->start) {
+    if (put_zeroes(mapping, fault & -length, length)) return true;
+    if (errno != EINVAL) return false;
+    length *= 2;
+  }
+  return false;
 }
 
 /*
@@ -87,21 +96,20 @@ static bool put_huge_zeroes(const struct mapping *mapping) {
  */
 static void on_sigbus(int signal, siginfo_t *info, void *context) {
   int saved_errno = errno;
+  uintptr_t fault = (uintptr_t)info->si_addr;
   struct mapping mapping;
-  if (info->si_code == BUS_ADRERR && find((uintptr_t)info->si_addr, &mapping)) {
+  bool mended = false;
+  if (info->si_code == BUS_ADRERR && find(fault, &mapping)) {
     /* Marked before the zeroes are there; pairs with the fence in shmx_watch_lost. */
     atomic_store_explicit(&mapping.watch->lost, true, memory_order_release);
-    if (put_zeroes(&mapping, mapping.length) || put_huge_zeroes(&mapping)) {
-      errno = saved_errno;
-      return;
-    }
+    mended = put_zeroes(&mapping, mapping.start, mapping.length) || put_one_page(&mapping, fault);
   }
   errno = saved_errno;
-  pass_on(signal, info, context);
+  if (!mended) pass_on(signal, info, context);
 }
 
 static void install(void) {
-  huge_page_size = shmx_page_size(true);
+  page_size = shmx_page_size(false);
   struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
   sigaction(SIGBUS, &action, &previous);
 }

@@ -5,7 +5,8 @@
  * the next access is then a SIGBUS. Every mapping is therefore watched: one handler for SIGBUS
  * puts zero pages where the memory was and marks the watch, and whoever reads the mark after an
  * access knows that what it read or wrote is not shared. An access costs that one load. A SIGBUS
- * anywhere else goes to the handler that was there before.
+ * anywhere else goes to the handler that was there before. A thread that blocks SIGBUS, and a
+ * program that installs a handler of its own later, do without this.
  */
 #ifndef SHMX_OS_FAULT_H
 #define SHMX_OS_FAULT_H
@@ -43,11 +44,12 @@ void shmx_watch_move(struct shmx_watch *watch, void *data, size_t length);
 size_t shmx_watch_stop(struct shmx_watch *watch);
 
 /*
- * Has the mapping lost memory since it was watched? The fence keeps the access that went before in
- * its place, and pairs with the release in the handler: who has read zeroes sees the mark.
+ * Has the mapping lost memory since it was watched? The fences keep the access that went before in
+ * its place; they pair with the release in the handler: who has read zeroes sees the mark.
  */
 static inline bool shmx_watch_lost(const struct shmx_watch *watch) {
-  atomic_thread_fence(memory_order_acquire);
+  atomic_signal_fence(memory_order_seq_cst); /* the handler runs in this thread */
+  atomic_thread_fence(memory_order_acquire); /* or has run in another */
   return atomic_load_explicit(&watch->lost, memory_order_relaxed);
 }
 

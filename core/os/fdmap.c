@@ -27,28 +27,34 @@ static bool is_above_limit(size_t size) {
 }
 
 /* In pieces: the kernel may give up at any signal, and what is done then stays done. */
-static int allocate(int fd, size_t from, size_t to) {
-  while (from < to) {
-    size_t piece = to - from < SHMX_FDMAP_LARGE ? to - from : SHMX_FDMAP_LARGE;
-    int error = posix_fallocate(fd, (off_t)from, (off_t)piece);
-    if (error == 0)
-      from += piece;
-    else if (error != EINTR)
+static int allocate(int fd, size_t former, size_t size) {
+  size_t end = former;
+  while (end < size) {
+    size_t piece = size - end < SHMX_FDMAP_LARGE ? size - end : SHMX_FDMAP_LARGE;
+    int error = posix_fallocate(fd, (off_t)end, (off_t)piece);
+    if (error == 0) {
+      end += piece;
+    } else if (error != EINTR) {
+      shmx_fdmap_take_back(fd, former, end);
       return -error;
+    }
   }
   return 0;
+}
+
+void shmx_fdmap_take_back(int fd, size_t former, size_t size) {
+  struct stat found;
+  bool is_ours = fstat(fd, &found) == 0 && (size_t)found.st_size == size;
+  if (is_ours && former < size && ftruncate(fd, (off_t)former) != 0) return; /* nothing is lost */
 }
 
 int shmx_fdmap_reserve(int fd, size_t former, size_t size) {
   if (is_above_limit(size)) return -EFBIG;
   int status = size - former >= SHMX_FDMAP_LARGE ? check_room(fd, size - former) : 0;
-  if (status != 0) return status;
-  status = allocate(fd, former, size);
-  if (status != 0 && ftruncate(fd, (off_t)former) != 0) return -errno;
-  return status;
+  return status != 0 ? status : allocate(fd, former, size);
 }
 
-static int extend(int fd, size_t size) {
+int shmx_fdmap_extend(int fd, size_t size) {
   if (is_above_limit(size)) return -EFBIG;
   return ftruncate(fd, (off_t)size) != 0 ? -errno : 0;
 }
@@ -57,12 +63,14 @@ int shmx_fdmap_size(int fd, size_t size, const shmx_options *options) {
   size_t length; /* huge pages come whole or not at all */
   size_t unit = options->flags & SHMX_HUGE ? shmx_page_size(true) : 1;
   if (!shmx_round_up(size, unit, &length) || length > INT64_MAX) return -EFBIG;
-  if (options->flags & SHMX_NORESERVE) return extend(fd, length);
+  if (options->flags & SHMX_NORESERVE) return shmx_fdmap_extend(fd, length);
+  if (options->flags & SHMX_HUGE) return allocate(fd, 0, length); /* from a pool of their own */
   return shmx_fdmap_reserve(fd, 0, length);
 }
 
 int shmx_fdmap_map(shmx_object *object, size_t size, const shmx_options *options) {
   object->huge = options->flags & SHMX_HUGE;
+  object->sparse = options->flags & SHMX_NORESERVE;
   if (!shmx_round_up(size, shmx_page_size(object->huge), &object->length)) return -EFBIG;
   object->size = size;
   object->readonly = options->flags & SHMX_READONLY;

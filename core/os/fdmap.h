@@ -19,6 +19,12 @@ enum { SHMX_FDMAP_LARGE = 16 << 20 };
  */
 int shmx_fdmap_reserve(int fd, size_t former, size_t size);
 
+/* Extends an object without memory behind it. */
+int shmx_fdmap_extend(int fd, size_t size);
+
+/* Undoes an extension, unless another process has changed the size again meanwhile. */
+void shmx_fdmap_take_back(int fd, size_t former, size_t size);
+
 /* The backing's functions that are the same for both. */
 void shmx_fdmap_detach(shmx_object *object);
 int shmx_fdmap_stat(const shmx_object *object, shmx_stat *stat);

@@ -30,6 +30,11 @@ static int create(shmx_object *object, const shmx_name *name, size_t size,
   return status;
 }
 
+static int publish(const shmx_object *object) {
+  (void)object;
+  return 0;
+}
+
 static int attach(shmx_object *object, const shmx_name *name, const shmx_options *options) {
   (void)object, (void)name, (void)options;
   return -EINVAL; /* it has no name to attach by */
@@ -51,6 +56,14 @@ static int resize(shmx_object *object, size_t size) {
 }
 
 const struct shmx_backing shmx_backing_memfd = {
-    create,         attach, shmx_fdmap_detach, remove_object, remove_name, shmx_fdmap_stat,
-    shmx_fdmap_set, resize, shmx_fdmap_lock,
+    .create = create,
+    .publish = publish,
+    .attach = attach,
+    .detach = shmx_fdmap_detach,
+    .remove = remove_object,
+    .remove_name = remove_name,
+    .stat = shmx_fdmap_stat,
+    .set = shmx_fdmap_set,
+    .resize = resize,
+    .lock = shmx_fdmap_lock,
 };

@@ -89,6 +89,7 @@ typedef struct shmx_object {
   int fd;
   bool readonly;
   bool huge;
+  bool sparse;              /* SHMX_NORESERVE: what it grows by is taken at first touch, too */
   struct shmx_watch *watch; /* knows whether the mapping has lost memory: os/fault.h */
   char posix[SHMX_NAME_MAX + 2];
 } shmx_object;

@@ -54,15 +54,6 @@ static int make(const shmx_options *options, size_t size, int *fd) {
   return shmx_fdmap_size(*fd, size, options);
 }
 
-static int publish(int fd, const char *name) {
-  struct path path = path_of(name);
-  if (linkat(fd, "", AT_FDCWD, path.text, AT_EMPTY_PATH) == 0) return 0;
-  if (errno != ENOENT) return -errno; /* before Linux 6.10, only root may use AT_EMPTY_PATH */
-  char unnamed[32];
-  snprintf(unnamed, sizeof unnamed, "/proc/self/fd/%d", fd);
-  return linkat(AT_FDCWD, unnamed, AT_FDCWD, path.text, AT_SYMLINK_FOLLOW) != 0 ? -errno : 0;
-}
-
 /* Is something there already? Only publish is sure; this spares us the memory of a large one. */
 static bool is_taken(const char *name) {
   struct stat found;
@@ -75,17 +66,22 @@ static int create(shmx_object *object, const shmx_name *name, size_t size,
   if (status != 0) return status;
   if (options->flags & SHMX_HUGE) return -ENOTSUP;
   if (size >= SHMX_FDMAP_LARGE && is_taken(name->posix)) return -EEXIST;
+  strcpy(object->posix, name->posix);
   status = make(options, size, &object->fd);
   if (status == -ENOSPC && is_taken(name->posix)) status = -EEXIST;
   if (status == 0) status = shmx_fdmap_map(object, size, options);
-  if (status == 0) status = publish(object->fd, name->posix);
-  if (status == 0) {
-    strcpy(object->posix, name->posix);
-    return 0;
-  }
-  if (object->data != NULL) munmap(object->data, object->length);
-  if (object->fd >= 0) close(object->fd);
+  if (status != 0 && object->fd >= 0) close(object->fd);
   return status;
+}
+
+static int publish(const shmx_object *object) {
+  struct path path = path_of(object->posix);
+  if (linkat(object->fd, "", AT_FDCWD, path.text, AT_EMPTY_PATH) == 0) return 0;
+  if (errno != ENOENT) return -errno; /* before Linux 6.10, only root may use AT_EMPTY_PATH */
+  char unnamed[32];
+  snprintf(unnamed, sizeof unnamed, "/proc/self/fd/%d", object->fd);
+  if (linkat(AT_FDCWD, unnamed, AT_FDCWD, path.text, AT_SYMLINK_FOLLOW) == 0) return 0;
+  return errno == ENOENT ? -ENOTSUP : -errno; /* there is no /proc */
 }
 
 /* O_NONBLOCK: a pipe of that name must not hold us up. */
@@ -138,13 +134,10 @@ static int stat_object(const shmx_object *object, shmx_stat *stat) {
   return status;
 }
 
-/* Behind its end, but in its last page, an object may have been written: not by us, by C programs.
- */
-static void zero_rest_of_page(const shmx_object *object, size_t former) {
-  size_t page_end;
-  if (!shmx_round_up(former, shmx_page_size(false), &page_end)) return;
-  if (page_end > object->size) page_end = object->size;
-  if (page_end > former) memset(object->data + former, 0, page_end - former);
+static int set_length(const shmx_object *object, size_t from, size_t to) {
+  if (to > from && !object->sparse) return shmx_fdmap_reserve(object->fd, from, to);
+  if (to > from) return shmx_fdmap_extend(object->fd, to);
+  return to < from && ftruncate(object->fd, (off_t)to) != 0 ? -errno : 0;
 }
 
 /* The mapping follows the object: memory first and mapping second, or the other way to shrink. */
@@ -154,24 +147,21 @@ static int resize(shmx_object *object, size_t size) {
   struct stat found;
   if (fstat(object->fd, &found) != 0) return -errno;
   size_t former = (size_t)found.st_size;
-  if (size > former) {
-    int status = shmx_fdmap_reserve(object->fd, former, size);
-    if (status != 0) return status;
-  }
+  int status = size > former ? set_length(object, former, size) : 0;
+  if (status != 0) return status;
   shmx_watch_pause(object->watch);
   void *data = mremap(object->data, object->length, length, MREMAP_MAYMOVE);
   if (data == MAP_FAILED) {
-    int status = errno == EAGAIN ? -ENOMEM : -errno; /* EAGAIN: RLIMIT_MEMLOCK */
+    status = errno == EAGAIN ? -ENOMEM : -errno; /* EAGAIN: RLIMIT_MEMLOCK */
     shmx_watch_move(object->watch, object->data, object->length);
-    if (size > former && ftruncate(object->fd, (off_t)former) != 0) return -errno;
+    shmx_fdmap_take_back(object->fd, former, size);
     return status;
   }
   object->data = data;
   object->size = size;
   object->length = length;
   shmx_watch_move(object->watch, data, length);
-  zero_rest_of_page(object, former);
-  return size < former && ftruncate(object->fd, (off_t)size) != 0 ? -errno : 0;
+  return size < former ? set_length(object, former, size) : 0;
 }
 
 static int compare(const void *left, const void *right) {
@@ -199,6 +189,14 @@ int shmx_posix_list(shmx_stat *list, size_t room, size_t *count) {
 }
 
 const struct shmx_backing shmx_backing_posix = {
-    create,         attach, shmx_fdmap_detach, remove_object, remove_name, stat_object,
-    shmx_fdmap_set, resize, shmx_fdmap_lock,
+    .create = create,
+    .publish = publish,
+    .attach = attach,
+    .detach = shmx_fdmap_detach,
+    .remove = remove_object,
+    .remove_name = remove_name,
+    .stat = stat_object,
+    .set = shmx_fdmap_set,
+    .resize = resize,
+    .lock = shmx_fdmap_lock,
 };

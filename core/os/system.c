@@ -26,6 +26,7 @@ int shmx_limits_get(shmx_limits *limits) {
   struct statvfs posix = {0};
   if (shmctl(0, IPC_INFO, (struct shmid_ds *)(void *)&info) < 0) return -errno;
   if (statvfs("/dev/shm", &posix) != 0 && errno != ENOENT) return -errno;
+  bool is_unlimited = posix.f_frsize != 0 && posix.f_blocks == 0; /* mounted with size=0 */
   *limits = (shmx_limits){
       .page_size = shmx_page_size(false),
       .huge_page_size = shmx_page_size(true),
@@ -33,8 +34,8 @@ int shmx_limits_get(shmx_limits *limits) {
       .shmmin = info.shmmin,
       .shmmni = info.shmmni,
       .shmall = info.shmall,
-      .posix_size = posix.f_blocks * posix.f_frsize,
-      .posix_free = posix.f_bavail * posix.f_frsize,
+      .posix_size = is_unlimited ? UINT64_MAX : posix.f_blocks * posix.f_frsize,
+      .posix_free = is_unlimited ? UINT64_MAX : posix.f_bavail * posix.f_frsize,
   };
   return 0;
 }

@@ -33,10 +33,22 @@ static int map(shmx_object *object, const shmx_options *options) {
   return 0;
 }
 
+/* IPC_STAT needs the right to read; what /proc/sysvipc/shm shows to everybody has its owner, too.
+ */
+static int look_up(int id, struct shmid_ds *ds) {
+  int status = control(id, IPC_STAT, ds);
+  if (status != -EACCES) return status;
+  struct shm_info info;
+  int last = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&info);
+  for (int slot = 0; slot <= last; slot++)
+    if (shmctl(slot, SHM_STAT_ANY, ds) == id) return 0;
+  return -EACCES;
+}
+
 /* The size that the kernel keeps; the mapping is that in whole pages. */
 static int measure(shmx_object *object) {
   struct shmid_ds ds;
-  int status = control(object->id, IPC_STAT, &ds);
+  int status = look_up(object->id, &ds);
   if (status != 0) return status;
   object->size = ds.shm_segsz;
   object->key = ds.shm_perm.__key;
@@ -67,6 +79,11 @@ static int create(shmx_object *object, const shmx_name *name, size_t size,
   return status;
 }
 
+static int publish(const shmx_object *object) {
+  (void)object;
+  return 0; /* shmget has done it */
+}
+
 /* shmget with size 0 finds whatever has the key, with no flags it asks for no permission yet. */
 static int find(const shmx_name *name, int *id) {
   if (!shmx_name_is_findable(name)) return -EINVAL;
@@ -86,7 +103,7 @@ static int attach(shmx_object *object, const shmx_name *name, const shmx_options
 /* The kernel would let what is removed already be removed again, until the last detach. */
 static int remove_id(int id) {
   struct shmid_ds ds;
-  bool removed = control(id, IPC_STAT, &ds) == 0 && ds.shm_perm.mode & SHM_DEST;
+  bool removed = look_up(id, &ds) == 0 && ds.shm_perm.mode & SHM_DEST;
   return removed ? -ENOENT : control(id, IPC_RMID, NULL);
 }
 
@@ -128,14 +145,14 @@ static void fill_in(shmx_stat *stat, int id, const struct shmid_ds *ds) {
 
 static int stat_object(const shmx_object *object, shmx_stat *stat) {
   struct shmid_ds ds;
-  int status = control(object->id, IPC_STAT, &ds);
+  int status = look_up(object->id, &ds);
   if (status == 0) fill_in(stat, object->id, &ds);
   return status;
 }
 
 static int set(const shmx_object *object, const shmx_change *change) {
   struct shmid_ds ds;
-  int status = control(object->id, IPC_STAT, &ds);
+  int status = look_up(object->id, &ds);
   if (status != 0) return status;
   if (change->mode >= 0) ds.shm_perm.mode = (unsigned short)change->mode;
   if (change->uid >= 0) ds.shm_perm.uid = (uid_t)change->uid;
@@ -168,5 +185,14 @@ int shmx_sysv_list(shmx_stat *list, size_t room, size_t *count) {
 }
 
 const struct shmx_backing shmx_backing_sysv = {
-    create, attach, detach, remove_object, remove_name, stat_object, set, resize, lock,
+    .create = create,
+    .publish = publish,
+    .attach = attach,
+    .detach = detach,
+    .remove = remove_object,
+    .remove_name = remove_name,
+    .stat = stat_object,
+    .set = set,
+    .resize = resize,
+    .lock = lock,
 };

@@ -18,6 +18,11 @@ local uv = require "luv"
 
 local example = {}
 
+-- The interpreter that runs this: the first word of the command line.
+local first = 0
+while arg[first - 1] do first = first - 1 end
+example.interpreter = arg[first]
+
 -- Signals that end a loop, so that what the example has made is removed: Ctrl-C, kill, a terminal
 -- that was closed, a reader of our output that has gone (which by itself would kill at once).
 local stopped = false
@@ -77,7 +82,7 @@ function example.run_workers(count, ...)
   for i, argument in ipairs(arguments) do arguments[i] = tostring(argument) end
   for _ = 1, count do
     local worker
-    worker = assert(uv.spawn(arg[-1], { args = arguments, stdio = { nil, 1, 2 } }, function(code)
+    worker = assert(uv.spawn(example.interpreter, { args = arguments, stdio = { nil, 1, 2 } }, function(code)
       if code ~= 0 then failed = failed + 1 end
       worker:close()
     end))

@@ -10,7 +10,7 @@ local key = example.check(shm.ftok("/tmp", 0x66))
 local segment <close> = example.check(shm.attach(key, { readonly = true }))
 for _ in example.steps(options) do
   print(segment:cstring())
-  if segment:stat().removed then
+  if example.check(segment:stat()).removed then
     print("the server has gone")
     break
   end

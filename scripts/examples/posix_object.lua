@@ -17,6 +17,6 @@ else
   print("created  " .. tostring(segment))
   segment:write("hello from one process\0", question)
   print("wrote    " .. segment:cstring(question))
-  example.check(os.execute(('"%s" "%s" --child'):format(arg[-1], arg[0])), "the child failed")
+  example.check(os.execute(('"%s" "%s" --child'):format(example.interpreter, arg[0])), "the child failed")
   print("answered " .. segment:cstring(answer))
 end

@@ -9,7 +9,7 @@ local options = example.parser("Prints what random_writer.lua writes.", true, "r
 local segment <close> = example.check(shm.attach(1234, { readonly = true }))
 for _ in example.steps(options) do
   print((string.unpack("i4", segment:read(4))))
-  if segment:stat().removed then
+  if example.check(segment:stat()).removed then
     print("the writer has gone")
     break
   end

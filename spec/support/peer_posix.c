@@ -1,6 +1,7 @@
 /*
- * peer_posix.c create|write|read|remove NAME [TEXT]: document 0's POSIX way: shm_open, ftruncate,
- * mmap, shm_unlink. `create` makes an object of one page.
+ * peer_posix.c create|write|read|remove|flip NAME [TEXT]: document 0's POSIX way: shm_open,
+ * ftruncate, mmap, shm_unlink. `create` makes an object of one page; `flip` changes the first eight
+ * bytes from all A to all B and back, until it is killed.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,6 +20,10 @@ int main(int argc, char **argv) {
   char *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED) return perror("mmap"), 1;
   if (argc == 4) strcpy(memory, argv[3]);
+  while (strcmp(command, "flip") == 0) {
+    *(volatile unsigned long *)memory = 0x4141414141414141;
+    *(volatile unsigned long *)memory = 0x4242424242424242;
+  }
   if (strcmp(command, "read") == 0) printf("%s\n", memory);
   return munmap(memory, 4096) == -1;
 }
