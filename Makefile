@@ -22,8 +22,8 @@ CORE_SOURCES = $(sort $(wildcard core/*/*.c))
 LUA_SOURCES = $(sort $(wildcard bindings/lua/*.c))
 PEER_SOURCES = $(sort $(wildcard spec/support/peer_*.c))
 TEST_SOURCES = $(sort $(wildcard spec/core/*_test.c))
-MODULE_SOURCES = spec/support/lowlevel.c scripts/bench/baseline.c
-C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(TEST_SOURCES) $(MODULE_SOURCES)
+LUA_HOSTS = spec/support/lowlevel.c spec/support/gcstress.c scripts/bench/baseline.c
+C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(TEST_SOURCES) $(LUA_HOSTS)
 C_HEADERS = $(sort $(wildcard core/*.h core/*/*.h bindings/*/*.h spec/*/*.h))
 LUA_FILES = scripts spec bindings/meta
 PUBLIC_HEADERS = shmx.h base/api.h base/checked.h base/error.h os/clock.h os/object.h os/posix.h \
@@ -123,7 +123,7 @@ check: programs
 	@for test in $(TESTS); do spec/support/isolate $$test || exit 1; done
 	@$(RUN) $(PRELOAD) spec/support/isolate $(BUSTED)
 
-programs: $(LIBRARIES) $(PEERS) $(TESTS) $(BUILD)/spec/lowlevel.so
+programs: $(LIBRARIES) $(PEERS) $(TESTS) $(BUILD)/spec/lowlevel.so $(BUILD)/spec/gcstress
 
 # ---- from sources to libraries ----
 
@@ -137,7 +137,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/stamp
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) -c $< -o $@
 
-$(LUA_OBJECTS) $(BUILD)/obj/spec/support/lowlevel.o $(BUILD)/obj/scripts/bench/baseline.o: \
+$(LUA_OBJECTS) $(LUA_HOSTS:%.c=$(BUILD)/obj/%.o): \
   ALL_FLAGS += -isystem $(LUA_INCDIR)
 $(LUA_OBJECTS): | $(LUA_INCDIR)/lua.h
 $(LUA_INCDIR)/lua.h:
@@ -165,6 +165,10 @@ $(BUILD)/spec/%_test: $(BUILD)/obj/spec/core/%_test.o $(BUILD)/libshmx.a
 $(BUILD)/spec/lowlevel.so: $(BUILD)/obj/spec/support/lowlevel.o
 	@mkdir -p $(@D)
 	$(LINK_SHARED) $^ -o $@
+
+$(BUILD)/spec/gcstress: $(BUILD)/obj/spec/support/gcstress.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) -rdynamic $^ -o $@ -l$(LUA) -lm -ldl
 
 $(BUILD)/spec/baseline.so: $(BUILD)/obj/scripts/bench/baseline.o
 	@mkdir -p $(@D)

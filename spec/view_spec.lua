@@ -337,6 +337,13 @@ describe("a view and its segment", function()
 end)
 
 describe("garbage collection", function()
+  it("at every allocation, generational or incremental, is harmless", function()
+    local run = process.run(process.build .. "/spec/gcstress", { "spec/support/gcstress.lua" }, { seconds = 120 })
+    assert.equal("", run.err)
+    assert.equal(0, run.code)
+    assert.is_true(math.tointeger(tonumber(run.out:match("^passed with (%d+) collections"))) > 10000)
+  end)
+
   it("in any order is harmless, and so are finalizers that detach in the middle of a call", function()
     for _, mode in ipairs { "generational", "incremental" } do
       collectgarbage(mode)
