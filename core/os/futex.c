@@ -8,11 +8,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* FUTEX_WAIT_BITSET takes an absolute time, so that a wait that is resumed does not last longer. */
+/* FUTEX_WAIT_BITSET takes an absolute time, so that a wait that is resumed does not last longer;
+ * SHMX_FOREVER is in 292 years. */
 int shmx_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline) {
   struct timespec until = {deadline / SHMX_SECOND, deadline % SHMX_SECOND};
-  long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected,
-                        deadline == SHMX_FOREVER ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY);
+  long result =
+      syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, &until, NULL, FUTEX_BITSET_MATCH_ANY);
   return result == 0 ? 0 : -errno;
 }
 

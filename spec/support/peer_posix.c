@@ -20,9 +20,8 @@ int main(int argc, char **argv) {
   char *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED) return perror("mmap"), 1;
   if (argc == 4) strcpy(memory, argv[3]);
-  while (strcmp(command, "flip") == 0) {
-    *(volatile unsigned long *)memory = 0x4141414141414141;
-    *(volatile unsigned long *)memory = 0x4242424242424242;
+  for (int i = 0; strcmp(command, "flip") == 0; i++) { /* slowly enough for others to see both */
+    *(volatile unsigned long *)memory = i % 256 < 128 ? 0x4141414141414141 : 0x4242424242424242;
   }
   if (strcmp(command, "read") == 0) printf("%s\n", memory);
   return munmap(memory, 4096) == -1;
