@@ -79,6 +79,7 @@ asan: setup-test ## run every test under the address and undefined-behaviour san
 bench: setup-bench ## measure, as ratios to what the machine can do in the same run
 	@$(MAKE) --no-print-directory all $(BUILD)/spec/baseline.so
 	@$(RUN) $(LUA) scripts/bench/segment.lua
+	@$(RUN) $(LUA) scripts/bench/view.lua
 
 install: all ## install below PREFIX (/usr/local); DESTDIR is put before it
 	install -d $(addprefix $(DESTDIR),$(INSTALL_LUADIR) $(PREFIX)/lib/pkgconfig \

@@ -118,7 +118,7 @@ describe("letters", function()
     assert.equal(("A"):rep(20), client:line())
     server:wait()
     assert.equal(0, (client:wait()))
-    assert.matches("\nthe server has gone\n$", client.out)
+    assert.matches("the server has gone\n$", client.out)
   end)
 
   it("wrap without a byte past the end", function()

@@ -14,7 +14,7 @@ static unsigned char *check_element(lua_State *L, const struct lview *self, bool
     luaL_error(L, "%s elements have no atomic operations; integers have",
                shmx_type_name(self->type));
   unsigned char *element = lview_element(L, self, 2, writing);
-  if ((uintptr_t)element % shmx_type_size(self->type) != 0)
+  if (((uintptr_t)element & (shmx_type_size(self->type) - 1)) != 0)
     luaL_error(L, "%s at offset %I is not aligned, as atomic operations need it",
                shmx_type_name(self->type), (LUAI_UACINT)self->view.offset);
   return element;
@@ -43,17 +43,13 @@ enum {
   NOT_OF_STORES = 1 << SHMX_ACQUIRE | 1 << SHMX_ACQ_REL
 };
 
-static void check_lost(lua_State *L, const struct lview *self) {
-  if (shmx_segment_lost(self->view.segment)) lview_raise(L, self, -EFAULT);
-}
-
 /* ---- operations ---- */
 
 static int view_load(lua_State *L) {
   const struct lview *self = lview_check(L);
   shmx_order order = check_order(L, 3, NOT_OF_LOADS);
   lua_pushinteger(L, shmx_atomic_load(self->type, check_element(L, self, false), order));
-  check_lost(L, self);
+  lview_check_lost(L, self);
   return 1;
 }
 
@@ -62,7 +58,7 @@ static int view_store(lua_State *L) {
   shmx_order order = check_order(L, 4, NOT_OF_STORES);
   int64_t value = check_value(L, 3, self);
   shmx_atomic_store(self->type, check_element(L, self, true), value, order);
-  check_lost(L, self);
+  lview_check_lost(L, self);
   lua_settop(L, 1);
   return 1;
 }
@@ -73,7 +69,7 @@ static int read_modify_write(lua_State *L, shmx_rmw operation) {
   int64_t value = check_value(L, 3, self);
   unsigned char *element = check_element(L, self, true);
   lua_pushinteger(L, shmx_atomic_rmw(self->type, element, operation, value, order));
-  check_lost(L, self);
+  lview_check_lost(L, self);
   return 1;
 }
 
@@ -108,7 +104,7 @@ static int view_compare_exchange(lua_State *L) {
   int64_t expected = check_value(L, 3, self), desired = check_value(L, 4, self);
   unsigned char *element = check_element(L, self, true);
   bool done = shmx_atomic_compare_exchange(self->type, element, &expected, desired, order);
-  check_lost(L, self);
+  lview_check_lost(L, self);
   lua_pushboolean(L, done);
   if (done) return 1;
   lua_pushinteger(L, expected);
@@ -156,7 +152,7 @@ static int view_wait(lua_State *L) {
     status = shmx_atomic_wait(check_element(L, self, false), expected, deadline);
     if (status == -EAGAIN) status = 0; /* it was equal, and has changed while we slept */
   }
-  check_lost(L, self);
+  lview_check_lost(L, self);
   if (status != 0 && status != -EAGAIN && status != -ETIMEDOUT) lview_raise(L, self, status);
   lua_pushstring(L, status == 0 ? "ok" : status == -EAGAIN ? "not-equal" : "timed-out");
   return 1;

@@ -31,3 +31,12 @@ shmx_number lelement_check(lua_State *L, int index, shmx_type type) {
     lelement_raise(L, index, type);
   return number;
 }
+
+bool lelement_put_any(lua_State *L, int index, shmx_type type, void *element) {
+  shmx_number number;
+  if (!lelement_to_number(L, index, &number) ||
+      shmx_element_check(type, number) != SHMX_NUMBER_FITS)
+    return false;
+  shmx_element_store(type, element, number);
+  return true;
+}

@@ -27,6 +27,9 @@ static inline bool lelement_to_number(lua_State *L, int index, shmx_number *numb
   return lua_type(L, index) == LUA_TNUMBER;
 }
 
+/* As lelement_put, which is faster. */
+bool lelement_put_any(lua_State *L, int index, shmx_type type, void *element);
+
 /* Pushes an element. Inline, because this is what `v[i]` does. */
 static inline void lelement_push(lua_State *L, shmx_type type, const void *element) {
   switch (type) {
@@ -53,6 +56,42 @@ static inline void lelement_push(lua_State *L, shmx_type type, const void *eleme
   default:
     lua_pushnil(L);
   }
+}
+
+/*
+ * Stores the number at `index` into an element; false where there is no number, or one that does
+ * not fit. Inline, because this is what `v[i] = x` does; what is rare is left to lelement_put_any.
+ */
+static inline bool lelement_put(lua_State *L, int index, shmx_type type, void *element) {
+  switch (type) {
+#define PUT_INTEGER(TYPE, ctype)                                                                   \
+  case TYPE: {                                                                                     \
+    if (!lua_isinteger(L, index)) break;                                                           \
+    lua_Integer integer = lua_tointeger(L, index);                                                 \
+    ctype value = (ctype)integer;                                                                  \
+    if ((lua_Integer)value != integer) break;                                                      \
+    memcpy(element, &value, sizeof value);                                                         \
+    return true;                                                                                   \
+  }
+    PUT_INTEGER(SHMX_I8, int8_t)
+    PUT_INTEGER(SHMX_U8, uint8_t)
+    PUT_INTEGER(SHMX_I16, int16_t)
+    PUT_INTEGER(SHMX_U16, uint16_t)
+    PUT_INTEGER(SHMX_I32, int32_t)
+    PUT_INTEGER(SHMX_U32, uint32_t)
+    PUT_INTEGER(SHMX_I64, int64_t)
+    PUT_INTEGER(SHMX_U64, uint64_t)
+#undef PUT_INTEGER
+  case SHMX_F64: {
+    if (lua_type(L, index) != LUA_TNUMBER) break;
+    double value = lua_tonumber(L, index);
+    memcpy(element, &value, sizeof value);
+    return true;
+  }
+  default:
+    break;
+  }
+  return lelement_put_any(L, index, type, element);
 }
 
 #endif

@@ -208,12 +208,8 @@ static int record_newindex(lua_State *L) {
   const struct lrecord *self = check_record(L);
   const shmx_field *field = find_field(L, self);
   if (field == NULL) return raise_unknown(L, self);
-  shmx_number number;
   bool is_number = field->kind == SHMX_FIELD_NUMBER && field->count == 0;
-  if (is_number && lelement_to_number(L, 3, &number) &&
-      shmx_element_check(field->type, number) == SHMX_NUMBER_FITS)
-    shmx_element_store(field->type, check_data(L, self, true) + field->offset, number);
-  else
+  if (!is_number || !lelement_put(L, 3, field->type, check_data(L, self, true) + field->offset))
     store_checked(L, self, field);
   check_lost(L, self);
   return 0;

@@ -16,41 +16,16 @@
 
 #define TYPE_NAME "shm.view"
 
-static const char tag;
+const char lview_tag;
 
 /* ---- the receiver ---- */
 
-static struct lview *test(lua_State *L, int index) {
-  struct lview *self = lua_touserdata(L, index);
-  bool ours = self != NULL && lua_rawlen(L, index) == sizeof *self && self->tag == &tag;
-  return ours ? self : NULL;
-}
-
-struct lview *lview_check(lua_State *L) {
-  struct lview *self = test(L, 1);
-  if (self == NULL) luaL_typeerror(L, 1, TYPE_NAME " (methods are called with a colon)");
-  return self;
+void lview_raise_receiver(lua_State *L) {
+  luaL_typeerror(L, 1, TYPE_NAME " (methods are called with a colon)");
 }
 
 void lview_raise(lua_State *L, const struct lview *self, int status) {
   lerror_raise(L, status, lsegment_push_name(L, self->view.segment));
-}
-
-/* Raises if the elements may not be touched. */
-static unsigned char *check_data(lua_State *L, const struct lview *self, bool writing) {
-  int status = shmx_view_check(&self->view);
-  if (status == 0 && writing && self->view.segment->object.readonly) status = -EROFS;
-  if (status != 0) lview_raise(L, self, status);
-  return shmx_view_data(&self->view);
-}
-
-/* After an access: raises if it was not to shared memory any more. */
-static void check_lost(lua_State *L, const struct lview *self) {
-  if (shmx_segment_lost(self->view.segment)) lview_raise(L, self, -EFAULT);
-}
-
-static size_t size_of(const struct lview *self) {
-  return shmx_type_size(self->type);
 }
 
 static void raise_index(lua_State *L, const struct lview *self, lua_Integer index) {
@@ -58,10 +33,12 @@ static void raise_index(lua_State *L, const struct lview *self, lua_Integer inde
              (LUAI_UACINT)self->view.count);
 }
 
-unsigned char *lview_element(lua_State *L, const struct lview *self, int argument, bool writing) {
-  lua_Integer index = luaL_checkinteger(L, argument);
-  if ((uint64_t)index - 1 >= self->view.count) raise_index(L, self, index);
-  return check_data(L, self, writing) + ((uint64_t)index - 1) * size_of(self);
+void lview_raise_index(lua_State *L, const struct lview *self, int argument) {
+  raise_index(L, self, luaL_checkinteger(L, argument));
+}
+
+static size_t size_of(const struct lview *self) {
+  return shmx_type_size(self->type);
 }
 
 /* A run of elements: from `first`, counted from 0. */
@@ -99,7 +76,7 @@ void lview_push(lua_State *L, int index, shmx_type type, uint64_t offset, uint64
                (LUAI_UACINT)segment->object.size);
   if (status != 0) lerror_raise(L, status, lsegment_push_name(L, segment));
   self->type = type;
-  self->tag = &tag;
+  self->tag = &lview_tag;
   luaL_setmetatable(L, TYPE_NAME);
 }
 
@@ -126,23 +103,17 @@ static int view_sub(lua_State *L) {
 
 /* ---- one element ---- */
 
-/* Integers are elements, strings are methods (the table in upvalue 1), all else is nil. */
+/*
+ * Integers are elements, strings are methods (the table in upvalue 1), all else is nil. A method
+ * checks its receiver itself. The key is at the top: Lua calls this with a view and a key.
+ */
 static int view_index(lua_State *L) {
+  if (lua_type(L, 2) == LUA_TSTRING) return lua_rawget(L, lua_upvalueindex(1)), 1;
   const struct lview *self = lview_check(L);
-  lua_Integer index;
-  if (lua_isinteger(L, 2)) {
-    index = lua_tointeger(L, 2);
-  } else if (lua_type(L, 2) == LUA_TSTRING) {
-    lua_settop(L, 2);
-    lua_rawget(L, lua_upvalueindex(1));
-    return 1;
-  } else {
-    index = lua_tointeger(L, 2); /* 1.0 is an index, too; what is none gives 0 */
-  }
-  if ((uint64_t)index - 1 >= self->view.count) return lua_pushnil(L), 1;
-  const unsigned char *data = check_data(L, self, false);
-  lelement_push(L, self->type, data + ((uint64_t)index - 1) * size_of(self));
-  check_lost(L, self);
+  uint64_t at = (uint64_t)lua_tointeger(L, 2) - 1; /* 1.0 is an index, too; what is none gives 0 */
+  if (at >= self->view.count) return lua_pushnil(L), 1;
+  lelement_push(L, self->type, lview_data(L, self, false) + at * size_of(self));
+  lview_check_lost(L, self);
   return 1;
 }
 
@@ -150,9 +121,9 @@ static int view_newindex(lua_State *L) {
   const struct lview *self = lview_check(L);
   if (lua_type(L, 2) != LUA_TNUMBER)
     return luaL_error(L, "a view has numbers as indexes, not %s", luaL_tolstring(L, 2, NULL));
-  shmx_number number = lelement_check(L, 3, self->type);
-  shmx_element_store(self->type, lview_element(L, self, 2, true), number);
-  check_lost(L, self);
+  unsigned char *element = lview_element(L, self, 2, true);
+  if (!lelement_put(L, 3, self->type, element)) lelement_raise(L, 3, self->type);
+  lview_check_lost(L, self);
   return 0;
 }
 
@@ -166,7 +137,7 @@ static int view_get(lua_State *L) {
   uint64_t count = (uint64_t)j - (uint64_t)i + 1;
   if (count == 0 || count > INT_MAX || !lua_checkstack(L, (int)count))
     return luaL_error(L, "too many elements to return");
-  const unsigned char *data = check_data(L, self, false);
+  const unsigned char *data = lview_data(L, self, false);
   for (uint64_t n = 0; n < count; n++) {
     uint64_t at = (uint64_t)i - 1 + n;
     if (at < self->view.count)
@@ -174,7 +145,7 @@ static int view_get(lua_State *L) {
     else
       lua_pushnil(L);
   }
-  check_lost(L, self);
+  lview_check_lost(L, self);
   return (int)count;
 }
 
@@ -188,10 +159,10 @@ static int view_set(lua_State *L) {
   uint64_t count = (uint64_t)(top - 2), from = (uint64_t)first - 1;
   if (!shmx_fits(from, count, self->view.count))
     raise_index(L, self, first < 1 ? first : first + (lua_Integer)count - 1);
-  unsigned char *data = check_data(L, self, true) + from * size_of(self);
+  unsigned char *data = lview_data(L, self, true) + from * size_of(self);
   for (int argument = 3; argument <= top; argument++, data += size_of(self))
     shmx_element_store(self->type, data, lelement_check(L, argument, self->type));
-  check_lost(L, self);
+  lview_check_lost(L, self);
   lua_settop(L, 1);
   return 1;
 }
@@ -201,12 +172,12 @@ static int view_totable(lua_State *L) {
   struct run run = check_run(L, self, 2);
   if (run.count > INT_MAX) return luaL_error(L, "too many elements for a table");
   lua_createtable(L, (int)run.count, 0);
-  const unsigned char *data = check_data(L, self, false) + run.first * size_of(self);
+  const unsigned char *data = lview_data(L, self, false) + run.first * size_of(self);
   for (uint64_t n = 0; n < run.count; n++, data += size_of(self)) {
     lelement_push(L, self->type, data);
     lua_rawseti(L, -2, (lua_Integer)n + 1);
   }
-  check_lost(L, self);
+  lview_check_lost(L, self);
   return 1;
 }
 
@@ -214,9 +185,9 @@ static int view_fill(lua_State *L) {
   const struct lview *self = lview_check(L);
   shmx_number number = lelement_check(L, 2, self->type);
   struct run run = check_run(L, self, 3);
-  unsigned char *data = check_data(L, self, true) + run.first * size_of(self);
+  unsigned char *data = lview_data(L, self, true) + run.first * size_of(self);
   shmx_elements_fill(self->type, data, run.count, number);
-  check_lost(L, self);
+  lview_check_lost(L, self);
   lua_settop(L, 1);
   return 1;
 }
@@ -230,7 +201,7 @@ static void check_room(lua_State *L, const struct lview *self, lua_Integer at, u
 }
 
 static unsigned char *room_at(lua_State *L, const struct lview *self, lua_Integer at) {
-  return check_data(L, self, true) + ((uint64_t)at - 1) * size_of(self);
+  return lview_data(L, self, true) + ((uint64_t)at - 1) * size_of(self);
 }
 
 /* Raw bytes, as string.pack makes them. */
@@ -271,10 +242,10 @@ static void copy_view(lua_State *L, const struct lview *self, const struct lview
   check_room(L, self, at, count);
   if (from->type == self->type) {
     unsigned char *data = room_at(L, self, at);
-    memmove(data, check_data(L, from, false), count * size_of(self));
+    memmove(data, lview_data(L, from, false), count * size_of(self));
   } else {
     void *aside = lua_newuserdatauv(L, count * size_of(self), 0);
-    const unsigned char *source = check_data(L, from, false);
+    const unsigned char *source = lview_data(L, from, false);
     size_t done = shmx_elements_convert(self->type, aside, from->type, source, count);
     if (done < count) {
       lelement_push(L, from->type, source + done * size_of(from));
@@ -283,11 +254,11 @@ static void copy_view(lua_State *L, const struct lview *self, const struct lview
     }
     memcpy(room_at(L, self, at), aside, count * size_of(self));
   }
-  check_lost(L, from);
+  lview_check_lost(L, from);
 }
 
 static int view_copy(lua_State *L) {
-  const struct lview *self = lview_check(L), *from = test(L, 2);
+  const struct lview *self = lview_check(L), *from = lview_test(L, 2);
   lua_Integer at = luaL_optinteger(L, 3, 1);
   if (from != NULL)
     copy_view(L, self, from, at);
@@ -297,7 +268,7 @@ static int view_copy(lua_State *L) {
     copy_table(L, self, at);
   else
     return luaL_typeerror(L, 2, "view, table or string");
-  check_lost(L, self);
+  lview_check_lost(L, self);
   lua_settop(L, 1);
   return 1;
 }
@@ -313,9 +284,9 @@ static void push_number(lua_State *L, shmx_number number) {
 
 static int view_sum(lua_State *L) {
   const struct lview *self = lview_check(L);
-  const unsigned char *data = check_data(L, self, false);
+  const unsigned char *data = lview_data(L, self, false);
   push_number(L, shmx_elements_sum(self->type, data, self->view.count));
-  check_lost(L, self);
+  lview_check_lost(L, self);
   return 1;
 }
 
@@ -323,11 +294,11 @@ typedef size_t best_function(shmx_type, const void *, size_t);
 
 static int push_best(lua_State *L, best_function *best) {
   const struct lview *self = lview_check(L);
-  const unsigned char *data = check_data(L, self, false);
+  const unsigned char *data = lview_data(L, self, false);
   if (self->view.count == 0) return lua_pushnil(L), 1;
   size_t index = best(self->type, data, self->view.count);
   lelement_push(L, self->type, data + index * size_of(self));
-  check_lost(L, self);
+  lview_check_lost(L, self);
   return 1;
 }
 
@@ -343,9 +314,9 @@ static int view_find(lua_State *L) {
   const struct lview *self = lview_check(L);
   shmx_number number;
   if (!lelement_to_number(L, 2, &number)) return luaL_typeerror(L, 2, "number");
-  const unsigned char *data = check_data(L, self, false);
+  const unsigned char *data = lview_data(L, self, false);
   size_t index = shmx_elements_find(self->type, data, self->view.count, number);
-  check_lost(L, self);
+  lview_check_lost(L, self);
   if (index == self->view.count) return lua_pushnil(L), 1;
   lua_pushinteger(L, (lua_Integer)index + 1);
   return 1;

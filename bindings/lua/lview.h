@@ -20,14 +20,50 @@ struct lview {
   shmx_type type;
 };
 
-/* The receiver of a method; raises where it is no view. */
-struct lview *lview_check(lua_State *L);
+extern const char lview_tag;
 
-/* Raises why the view's memory may not be touched now: detached, too short. Does not return. */
+/* Raise what is wrong: with the receiver; with an index; with the memory. They do not return. */
+void lview_raise_receiver(lua_State *L);
+void lview_raise_index(lua_State *L, const struct lview *self, int argument);
 void lview_raise(lua_State *L, const struct lview *self, int status);
 
-/* The memory of an element by its index at `argument`, for reading or for writing; or raises. */
-unsigned char *lview_element(lua_State *L, const struct lview *self, int argument, bool writing);
+/* ---- inline, because this is what each access does ---- */
+
+/* The view at `index`, or NULL where there is none. */
+static inline struct lview *lview_test(lua_State *L, int index) {
+  struct lview *self = lua_touserdata(L, index);
+  bool ours = self != NULL && lua_rawlen(L, index) == sizeof *self && self->tag == &lview_tag;
+  return ours ? self : NULL;
+}
+
+/* The receiver of a method; raises where it is no view. */
+static inline struct lview *lview_check(lua_State *L) {
+  struct lview *self = lview_test(L, 1);
+  if (self == NULL) lview_raise_receiver(L);
+  return self;
+}
+
+/* The view's memory, for reading or for writing; raises if it may not be touched. */
+static inline unsigned char *lview_data(lua_State *L, const struct lview *self, bool writing) {
+  int status = shmx_view_check(&self->view);
+  if (status == 0 && writing && self->view.segment->object.readonly) status = -EROFS;
+  if (status != 0) lview_raise(L, self, status);
+  return shmx_view_data(&self->view);
+}
+
+/* The memory of an element by its index at `argument`; or raises. */
+static inline unsigned char *lview_element(lua_State *L, const struct lview *self, int argument,
+                                           bool writing) {
+  int whole;
+  uint64_t at = (uint64_t)lua_tointegerx(L, argument, &whole) - 1;
+  if (!whole || at >= self->view.count) lview_raise_index(L, self, argument);
+  return lview_data(L, self, writing) + at * shmx_type_size(self->type);
+}
+
+/* After an access: raises if it was not to shared memory any more. */
+static inline void lview_check_lost(lua_State *L, const struct lview *self) {
+  if (shmx_segment_lost(self->view.segment)) lview_raise(L, self, -EFAULT);
+}
 
 /* seg:view(type [, offset [, count]]) */
 int lview_of_segment(lua_State *L);

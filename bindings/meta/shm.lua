@@ -405,7 +405,7 @@ function View:copy(from, at) end
 ---@return integer? index
 function View:find(x) end
 
----The sum: integers wrap around at 64 bits; floats are added in eight lanes, not from left to right.
+---The sum: integers wrap around at 64 bits; floats are added in sixteen lanes, not from left to right.
 ---System calls: none.
 ---Errors: none.
 ---@return number sum

@@ -138,27 +138,8 @@ size_t shmx_elements_convert(shmx_type to_type, void *to, shmx_type from_type, c
   return count;
 }
 
-/* Block by block: memcpy is as fast as memset, for every size of element. */
-void shmx_elements_fill(shmx_type type, void *elements, size_t count, shmx_number number) {
-  enum { BLOCK = 1024 };
-  unsigned char element[sizeof(int64_t)] = {0}, block[BLOCK] = {0};
-  size_t size = shmx_type_size(type), total = count * size;
-  size_t filled = total < BLOCK ? total : BLOCK;
-  shmx_element_store(type, element, number);
-  for (size_t at = 0; at < filled; at += size)
-    memcpy(block + at, element, size);
-  bool one_byte = memcmp(element, element + 1, size - 1) == 0;
-  if (one_byte) {
-    memset(elements, element[0], total);
-    return;
-  }
-  for (size_t at = 0; at < total; at += filled)
-    memcpy((char *)elements + at, block, total - at < filled ? total - at : filled);
-}
-
 /*
- * Sums have eight lanes, so that the compiler can add several elements at a time and additions need
- * not wait for each other; GCC vectorises loops like these at -O3 only. One clone is for AVX2.
+ * GCC vectorises loops at -O3 only; one clone is for AVX2. A fourfold gain, where memory allows it.
  */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
     !defined(__SANITIZE_ADDRESS__)
@@ -167,17 +148,45 @@ void shmx_elements_fill(shmx_type type, void *elements, size_t count, shmx_numbe
 #define VECTORISED
 #endif
 
-enum { LANES = 8 };
+/* Eight bytes at a time: they are whole elements of any type, aligned or not. */
+VECTORISED static void fill_pattern(char *bytes, size_t length, uint64_t pattern) {
+  size_t whole = length / sizeof pattern;
+  for (size_t i = 0; i < whole; i++)
+    memcpy(bytes + i * sizeof pattern, &pattern, sizeof pattern);
+  memcpy(bytes + whole * sizeof pattern, &pattern, length % sizeof pattern);
+}
+
+void shmx_elements_fill(shmx_type type, void *elements, size_t count, shmx_number number) {
+  size_t size = shmx_type_size(type);
+  unsigned char pattern[sizeof(uint64_t)] = {0};
+  for (size_t at = 0; at < sizeof pattern; at += size)
+    shmx_element_store(type, pattern + at, number);
+  uint64_t bits;
+  memcpy(&bits, pattern, sizeof bits);
+  bool one_byte = memcmp(pattern, pattern + 1, sizeof pattern - 1) == 0;
+  if (one_byte)
+    memset(elements, pattern[0], count * size); /* twice as fast with zeroes, behind the caches */
+  else
+    fill_pattern(elements, count * size, bits);
+}
+
+/*
+ * Sums have sixteen lanes, so that the compiler can add several elements at a time and additions
+ * need not wait for each other: four vectors of AVX2. Each element is loaded by itself: copied to
+ * an array first, all lanes stay in memory.
+ */
+enum { LANES = 16 };
 
 #define DEFINE_SUM(TYPE, ctype, sumtype)                                                           \
   VECTORISED static sumtype sum_##ctype(const char *elements, size_t count) {                      \
     sumtype lanes[LANES] = {0};                                                                    \
     size_t i = 0;                                                                                  \
     for (; i + LANES <= count; i += LANES) {                                                       \
-      ctype values[LANES];                                                                         \
-      memcpy(values, elements + i * sizeof(ctype), sizeof values);                                 \
-      for (int lane = 0; lane < LANES; lane++)                                                     \
-        lanes[lane] += (sumtype)values[lane];                                                      \
+      for (size_t lane = 0; lane < LANES; lane++) {                                                \
+        ctype value;                                                                               \
+        memcpy(&value, elements + (i + lane) * sizeof value, sizeof value);                        \
+        lanes[lane] += (sumtype)value;                                                             \
+      }                                                                                            \
     }                                                                                              \
     for (; i < count; i++) {                                                                       \
       ctype value;                                                                                 \

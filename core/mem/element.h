@@ -74,7 +74,7 @@ SHMX_API size_t shmx_elements_convert(shmx_type to_type, void *to, shmx_type fro
 /* Stores the number, which fits, into all of them. */
 SHMX_API void shmx_elements_fill(shmx_type type, void *elements, size_t count, shmx_number number);
 
-/* The sum: integers wrap around at 64 bits; floats are added in eight lanes. */
+/* The sum: integers wrap around at 64 bits; floats are added in sixteen lanes. */
 SHMX_API shmx_number shmx_elements_sum(shmx_type type, const void *elements, size_t count);
 
 /* The index of the least and of the greatest element, the first of equals; a NaN is neither. */

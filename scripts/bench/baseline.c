@@ -1,6 +1,6 @@
 /*
- * baseline.c: what the machine can do, as Lua functions that segment.lua compares shm with: an
- * empty call, bare copies, bare system calls, the clock. They believe their arguments: a wrong
+ * baseline.c: what the machine can do, as Lua functions that the benchmarks compare shm with: empty
+ * calls, bare copies and sums, bare system calls, the clock. They believe their arguments: a wrong
  * address ends the process. Touches libc only; nothing of shm.
  */
 #include <errno.h>
@@ -13,6 +13,9 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -33,6 +36,26 @@ static int baseline_nothing(lua_State *L) {
   return 0;
 }
 
+/* The least that a C function does as __index: it finds a method by name, in upvalue 1. */
+static int find_method(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return 0;
+  lua_rawget(L, lua_upvalueindex(1));
+  return 1;
+}
+
+/* object(by_function) --> a userdata whose method `nothing` does nothing; else a table has it */
+static int baseline_object(lua_State *L) {
+  static const luaL_Reg methods[] = {{"nothing", baseline_nothing}, {NULL, NULL}};
+  bool by_function = lua_toboolean(L, 1);
+  lua_newuserdatauv(L, 1, 0);
+  lua_createtable(L, 0, 1);
+  luaL_newlib(L, methods);
+  if (by_function) lua_pushcclosure(L, find_method, 1);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
 static void *to_address(lua_State *L, int index) {
   return (void *)(uintptr_t)luaL_checkinteger(L, index);
 }
@@ -50,6 +73,73 @@ static int baseline_memcpy(lua_State *L) {
 static int baseline_pushlstring(lua_State *L) {
   const char *address = to_address(L, 1);
   lua_pushlstring(L, address, (size_t)luaL_checkinteger(L, 2));
+  return 1;
+}
+
+/* copy(to, from, n): memcpy between addresses */
+static int baseline_copy(lua_State *L) {
+  memcpy(to_address(L, 1), to_address(L, 2), (size_t)luaL_checkinteger(L, 3));
+  return 0;
+}
+
+/* memset(address, byte, n) */
+static int baseline_memset(lua_State *L) {
+  memset(to_address(L, 1), (int)luaL_checkinteger(L, 2), (size_t)luaL_checkinteger(L, 3));
+  return 0;
+}
+
+/* ---- a sum as fast as C has it ---- */
+
+enum { LANES = 8 }; /* additions that do not wait for each other */
+
+static double sum_plain(const double *values, size_t count) {
+  double lanes[LANES] = {0}, sum = 0;
+  size_t i = 0;
+  for (; i + LANES <= count; i += LANES)
+    for (int lane = 0; lane < LANES; lane++)
+      lanes[lane] += values[i + (size_t)lane];
+  for (; i < count; i++)
+    sum += values[i];
+  for (int lane = 0; lane < LANES; lane++)
+    sum += lanes[lane];
+  return sum;
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static double sum_avx2(const double *values, size_t count) {
+  enum { WIDTH = 4, STEP = LANES * WIDTH };
+  __m256d lanes[LANES];
+  for (int lane = 0; lane < LANES; lane++)
+    lanes[lane] = _mm256_setzero_pd();
+  size_t i = 0;
+  for (; i + STEP <= count; i += STEP) {
+    const double *from = values + i;
+    lanes[0] = _mm256_add_pd(lanes[0], _mm256_loadu_pd(from));
+    lanes[1] = _mm256_add_pd(lanes[1], _mm256_loadu_pd(from + 1 * WIDTH));
+    lanes[2] = _mm256_add_pd(lanes[2], _mm256_loadu_pd(from + 2 * WIDTH));
+    lanes[3] = _mm256_add_pd(lanes[3], _mm256_loadu_pd(from + 3 * WIDTH));
+    lanes[4] = _mm256_add_pd(lanes[4], _mm256_loadu_pd(from + 4 * WIDTH));
+    lanes[5] = _mm256_add_pd(lanes[5], _mm256_loadu_pd(from + 5 * WIDTH));
+    lanes[6] = _mm256_add_pd(lanes[6], _mm256_loadu_pd(from + 6 * WIDTH));
+    lanes[7] = _mm256_add_pd(lanes[7], _mm256_loadu_pd(from + 7 * WIDTH));
+  }
+  double parts[STEP];
+  for (int lane = 0; lane < LANES; lane++)
+    _mm256_storeu_pd(parts + lane * WIDTH, lanes[lane]);
+  return sum_plain(parts, STEP) + sum_plain(values + i, count - i);
+}
+#endif
+
+static double sum(const double *values, size_t count) {
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx2")) return sum_avx2(values, count);
+#endif
+  return sum_plain(values, count);
+}
+
+/* sum(address, n) --> the sum of n doubles */
+static int baseline_sum(lua_State *L) {
+  lua_pushnumber(L, sum(to_address(L, 1), (size_t)luaL_checkinteger(L, 2)));
   return 1;
 }
 
@@ -105,8 +195,12 @@ static int baseline_posix_cycle(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"now", baseline_now},
     {"nothing", baseline_nothing},
+    {"object", baseline_object},
     {"memcpy", baseline_memcpy},
     {"pushlstring", baseline_pushlstring},
+    {"copy", baseline_copy},
+    {"memset", baseline_memset},
+    {"sum", baseline_sum},
     {"sysv_cycle", baseline_sysv_cycle},
     {"posix_cycle", baseline_posix_cycle},
     {NULL, NULL},
