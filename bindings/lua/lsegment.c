@@ -83,23 +83,34 @@ int lsegment_write(lua_State *L) {
   return 1;
 }
 
+enum { SHORT = 64 }; /* more than LUAI_MAXSHORTLEN */
+
 /*
- * Pushes bytes that are known to be within the segment. Short ones are copied aside: Lua looks at a
- * short string twice, to hash it and to keep it, and a peer may change the memory in between. Long
- * ones come straight from the memory; then Lua may collect garbage, and a finalizer may detach.
+ * Short strings are copied aside: Lua looks at one twice, to hash it and to keep it, and a peer may
+ * change the memory in between.
  */
+static int push_short(lua_State *L, const shmx_segment *segment, uint64_t offset, size_t length) {
+  char aside[SHORT];
+  int status = shmx_segment_read(segment, offset, aside, length);
+  if (status == 0) lua_pushlstring(L, aside, length);
+  return status;
+}
+
+/* Straight from the memory. Lua may then collect garbage, and a finalizer may detach the segment.
+ */
+static int push_long(lua_State *L, const shmx_segment *segment, uint64_t offset, uint64_t length) {
+  int status = shmx_segment_range(segment, offset, length);
+  if (status != 0) return status;
+  lua_pushlstring(L, (const char *)segment->object.data + offset, length);
+  status = shmx_segment_range(segment, offset, length);
+  return status == 0 && shmx_segment_lost(segment) ? -EFAULT : status;
+}
+
 static int push_bytes(lua_State *L, const shmx_segment *segment, lua_Integer offset,
                       lua_Integer length) {
-  char aside[64]; /* more than LUAI_MAXSHORTLEN */
-  int status = 0;
-  if ((size_t)length <= sizeof aside) {
-    status = shmx_segment_read(segment, (uint64_t)offset, aside, (uint64_t)length);
-    lua_pushlstring(L, aside, (size_t)length);
-  } else {
-    lua_pushlstring(L, (const char *)segment->object.data + offset, (size_t)length);
-    status = shmx_segment_range(segment, (uint64_t)offset, (uint64_t)length);
-    if (status == 0 && shmx_segment_lost(segment)) status = -EFAULT;
-  }
+  int status = (uint64_t)length <= SHORT
+                   ? push_short(L, segment, (uint64_t)offset, (size_t)length)
+                   : push_long(L, segment, (uint64_t)offset, (uint64_t)length);
   return status == 0 ? 1 : fail_access(L, segment, status, offset, length);
 }
 
@@ -120,8 +131,6 @@ int lsegment_read(lua_State *L) {
   shmx_segment *segment = check(L);
   lua_Integer offset = opt_integer(L, 3, 0);
   lua_Integer length = opt_integer(L, 2, rest(segment, offset));
-  int status = shmx_segment_range(segment, (uint64_t)offset, (uint64_t)length);
-  if (status != 0) return fail_access(L, segment, status, offset, length);
   return push_bytes(L, segment, offset, length);
 }
 

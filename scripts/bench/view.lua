@@ -54,7 +54,6 @@ end
 
 -- ---- one element ----
 
--- The loop's own cost is left in both: the target was set so.
 local function bench_elements()
   local segment <close> = anonymous(8 * calls)
   local f64, i32 = segment:view("f64"), segment:view("i32", 0, calls)
