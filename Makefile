@@ -40,7 +40,7 @@ BUILD_PACKAGES = gcc libc6-dev lua5.4 liblua5.4-dev
 DEMO_PACKAGES = $(BUILD_PACKAGES) lua-luv lua-argparse
 TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted libcmocka-dev luarocks pkg-config util-linux
 LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck
-BENCH_PACKAGES = $(DEMO_PACKAGES)
+BENCH_PACKAGES = $(DEMO_PACKAGES) python3-numpy
 
 RUN = LUA_CPATH="$(abspath $(BUILD))/?.so;$(abspath $(BUILD))/spec/?.so;;" LUA_PATH="$(CURDIR)/?.lua;;" \
   SHM_BUILD="$(abspath $(BUILD))" SHM_LUA="$(LUA)"
@@ -79,7 +79,7 @@ asan: setup-test ## run every test under the address and undefined-behaviour san
 bench: setup-bench ## measure, as ratios to what the machine can do in the same run
 	@$(MAKE) --no-print-directory all $(BUILD)/spec/baseline.so
 	@$(RUN) $(LUA) scripts/bench/segment.lua
-	@$(RUN) $(LUA) scripts/bench/view.lua
+	@$(RUN) PYTHON=/usr/bin/python3 $(LUA) scripts/bench/view.lua
 
 install: all ## install below PREFIX (/usr/local); DESTDIR is put before it
 	install -d $(addprefix $(DESTDIR),$(INSTALL_LUADIR) $(PREFIX)/lib/pkgconfig \
