@@ -1,6 +1,7 @@
 -- layout_spec.lua: layouts are those of C: of gcc, and of C programs that share the memory.
 local shm = require "shm"
 local process = require "spec.support.process"
+local layouts = require "spec.support.quote"
 local uv = require "luv"
 
 local types = { "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64" }
@@ -23,17 +24,7 @@ local function compile(name, text)
   return path
 end
 
-local function fails(pattern, call, ...)
-  local done, message = pcall(call, ...)
-  assert.is_false(done, "nothing was raised where '" .. pattern .. "' was to be")
-  assert.matches(pattern, message)
-end
-
-local function define_quote()
-  shm.record("Other", { "u32 id", "char c" })
-  return shm.record("Quote",
-    { "u32 id", "f64 price[8]", "char name[16]", "Other inner", "Other inner2[4]" })
-end
+local fails, define_quote = layouts.fails, layouts.define
 
 describe("a layout", function()
   it("is as C has it", function()

@@ -373,21 +373,9 @@ static int array_tostring(lua_State *L) {
                           lua_pushfstring(L, "array of %I", (LUAI_UACINT)self->view.count));
 }
 
-static int next_record(lua_State *L) {
-  lua_Integer index = luaL_checkinteger(L, 2) + 1;
-  lua_settop(L, 1);
-  lua_pushinteger(L, index);
-  lua_pushvalue(L, -1);
-  lua_gettable(L, 1);
-  return lua_isnil(L, -1) ? 1 : 2;
-}
-
 static int array_pairs(lua_State *L) {
   check_array(L);
-  lua_pushcfunction(L, next_record);
-  lua_pushvalue(L, 1);
-  lua_pushinteger(L, 0);
-  return 3;
+  return lview_push_pairs(L);
 }
 
 static const luaL_Reg array_methods[] = {

@@ -347,12 +347,16 @@ static int next_element(lua_State *L) {
   return lua_isnil(L, -1) ? 1 : 2;
 }
 
-static int view_pairs(lua_State *L) {
-  lview_check(L);
+int lview_push_pairs(lua_State *L) {
   lua_pushcfunction(L, next_element);
   lua_pushvalue(L, 1);
   lua_pushinteger(L, 0);
   return 3;
+}
+
+static int view_pairs(lua_State *L) {
+  lview_check(L);
+  return lview_push_pairs(L);
 }
 
 static const luaL_Reg methods[] = {

@@ -65,6 +65,9 @@ static inline void lview_check_lost(lua_State *L, const struct lview *self) {
   if (shmx_segment_lost(self->view.segment)) lview_raise(L, self, -EFAULT);
 }
 
+/* What pairs returns for the value at 1, whose elements are at 1, 2, ... up to the first nil. */
+int lview_push_pairs(lua_State *L);
+
 /* seg:view(type [, offset [, count]]) */
 int lview_of_segment(lua_State *L);
 
