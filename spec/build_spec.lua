@@ -137,6 +137,14 @@ describe("an installation", function()
       'false\toffset 65530 with length 10 is not within segment "/prices" of 65536 bytes\n', result.out)
   end)
 
+  it("prints what the README's typed memory says", function()
+    local script = write("typed.lua", readme("have types.-```lua\n(.-)```"))
+    local result = run(process.lua, { script }, here)
+    assert.equal("", result.err)
+    assert.matches("^2\t6\t1\t11\nfalse\t.-1.5 is not a whole number, as i32 has them\n"
+      .. "7\t2.5\tACME\t88\ntimed%-out\n$", result.out)
+  end)
+
   it("has all that a C program needs, shared and static", function()
     local source = write("main.c", readme("```c\n(.-)```"))
     for _, static in ipairs { "", "--static" } do
