@@ -119,7 +119,7 @@ describe("what a backing does not offer", function()
 
   it("also for huge pages, which the machine may not have", function()
     for _, huge_name in ipairs { key, false } do
-      local segment <close>, message, code = shm.create(huge_name or nil, 10, { huge = true, owned = true })
+      local segment <close>, message, code = shm.create(huge_name or nil, 100, { huge = true, owned = true })
       if segment then
         segment:write("in a huge page")
         assert.equal("in a huge", segment:read(9))
