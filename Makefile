@@ -48,6 +48,7 @@ BUSTED = $(LUA) $$(command -v busted) --pattern=_spec --helper=spec/support/guar
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
+.SECONDARY:
 .PHONY: always help all demo test lint asan bench install uninstall clean setup-% programs check
 
 all: $(LIBRARIES) ## build the module (build/shm.so) and the library (build/libshmx.{a,so})
