@@ -153,7 +153,7 @@ static int view_wait(lua_State *L) {
     if (status == -EAGAIN) status = 0; /* it was equal, and has changed while we slept */
   }
   lview_check_lost(L, self);
-  if (status != 0 && status != -EAGAIN && status != -ETIMEDOUT) lview_raise(L, self, status);
+  if (status != 0 && status != -EAGAIN && status != -ETIMEDOUT) lview_raise(L, &self->view, status);
   lua_pushstring(L, status == 0 ? "ok" : status == -EAGAIN ? "not-equal" : "timed-out");
   return 1;
 }
@@ -166,7 +166,7 @@ static int view_notify(lua_State *L) {
   int woken = 0;
   int most = count < INT_MAX ? (int)count : INT_MAX;
   int status = shmx_atomic_notify(check_element(L, self, false), most, &woken);
-  if (status != 0) lview_raise(L, self, status);
+  if (status != 0) lview_raise(L, &self->view, status);
   lua_pushinteger(L, woken);
   return 1;
 }

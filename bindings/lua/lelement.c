@@ -24,19 +24,20 @@ void lelement_raise(lua_State *L, int index, shmx_type type) {
   luaL_error(L, "%s does not fit %s", text, name);
 }
 
+static bool to_fitting(lua_State *L, int index, shmx_type type, shmx_number *number) {
+  return lelement_to_number(L, index, number) &&
+         shmx_element_check(type, *number) == SHMX_NUMBER_FITS;
+}
+
 shmx_number lelement_check(lua_State *L, int index, shmx_type type) {
   shmx_number number;
-  if (!lelement_to_number(L, index, &number) ||
-      shmx_element_check(type, number) != SHMX_NUMBER_FITS)
-    lelement_raise(L, index, type);
+  if (!to_fitting(L, index, type, &number)) lelement_raise(L, index, type);
   return number;
 }
 
 bool lelement_put_any(lua_State *L, int index, shmx_type type, void *element) {
   shmx_number number;
-  if (!lelement_to_number(L, index, &number) ||
-      shmx_element_check(type, number) != SHMX_NUMBER_FITS)
-    return false;
+  if (!to_fitting(L, index, type, &number)) return false;
   shmx_element_store(type, element, number);
   return true;
 }

@@ -45,24 +45,12 @@ static struct lrecord *check_array(lua_State *L) {
   return self;
 }
 
-static void raise_status(lua_State *L, const struct lrecord *self, int status) {
-  lerror_raise(L, status, lsegment_push_name(L, self->view.segment));
-}
-
-/* Raises if the memory may not be touched. */
-static unsigned char *check_data(lua_State *L, const struct lrecord *self, bool writing) {
-  int status = shmx_view_check(&self->view);
-  if (status == 0 && writing && self->view.segment->object.readonly) status = -EROFS;
-  if (status != 0) raise_status(L, self, status);
-  return shmx_view_data(&self->view);
-}
-
 /* After an access: raises if it was not to shared memory any more, or if nobody can tell, because a
  * finalizer has detached the segment while a string was made. */
 static void check_lost(lua_State *L, const struct lrecord *self) {
   const shmx_segment *segment = self->view.segment;
-  if (shmx_segment_lost(segment)) raise_status(L, self, -EFAULT);
-  if (segment->object.data == NULL) raise_status(L, self, -EBADF);
+  if (shmx_segment_lost(segment)) lview_raise(L, &self->view, -EFAULT);
+  if (segment->object.data == NULL) lview_raise(L, &self->view, -EBADF);
 }
 
 /* ---- making handles ---- */
@@ -110,9 +98,8 @@ int lrecord_array_of_segment(lua_State *L) {
   const shmx_segment *segment = lsegment_check_attached(L);
   const shmx_layout *layout = check_layout(L);
   lua_Integer offset = luaL_optinteger(L, 3, 0);
-  bool inside = offset >= 0 && (size_t)offset <= segment->object.size;
-  size_t rest = inside ? segment->object.size - (size_t)offset : 0;
-  lua_Integer count = luaL_optinteger(L, 4, (lua_Integer)(rest / layout->size));
+  lua_Integer fitting = lsegment_rest(segment, offset) / (lua_Integer)layout->size;
+  lua_Integer count = luaL_optinteger(L, 4, fitting);
   lua_settop(L, 2);
   push_handle(L, &array_tag, (uint64_t)offset, (uint64_t)count);
   return 1;
@@ -140,7 +127,7 @@ static int raise_unknown(lua_State *L, const struct lrecord *self) {
 
 /* What has no value of its own but is a view or a record: made once for this handle. */
 static int push_part(lua_State *L, const struct lrecord *self, const shmx_field *field) {
-  check_data(L, self, false);
+  lview_data(L, &self->view, false);
   uint64_t offset = self->view.offset + field->offset;
   if (lua_getiuservalue(L, 1, PARTS) != LUA_TTABLE) {
     lua_newtable(L);
@@ -178,9 +165,9 @@ static int record_index(lua_State *L) {
     return raise_unknown(L, self);
   }
   if (field->kind == SHMX_FIELD_NUMBER && field->count == 0) {
-    lelement_push(L, field->type, check_data(L, self, false) + field->offset);
+    lelement_push(L, field->type, lview_data(L, &self->view, false) + field->offset);
   } else if (field->kind == SHMX_FIELD_CHAR) {
-    const unsigned char *data = check_data(L, self, false) + field->offset;
+    const unsigned char *data = lview_data(L, &self->view, false) + field->offset;
     const char one = (char)*data;
     if (field->count == 0)
       lua_pushlstring(L, &one, 1);
@@ -201,7 +188,7 @@ static void store_checked(lua_State *L, const struct lrecord *self, const shmx_f
   lua_getiuservalue(L, 1, LAYOUT);
   lua_insert(L, 3);
   llayout_check_field(L, 3, field, &path);
-  llayout_store_field(L, 3, field, check_data(L, self, true) + field->offset);
+  llayout_store_field(L, 3, field, lview_data(L, &self->view, true) + field->offset);
 }
 
 static int record_newindex(lua_State *L) {
@@ -209,7 +196,8 @@ static int record_newindex(lua_State *L) {
   const shmx_field *field = find_field(L, self);
   if (field == NULL) return raise_unknown(L, self);
   bool is_number = field->kind == SHMX_FIELD_NUMBER && field->count == 0;
-  if (!is_number || !lelement_put(L, 3, field->type, check_data(L, self, true) + field->offset))
+  if (!is_number ||
+      !lelement_put(L, 3, field->type, lview_data(L, &self->view, true) + field->offset))
     store_checked(L, self, field);
   check_lost(L, self);
   return 0;
@@ -224,7 +212,7 @@ static void store_record(lua_State *L, const struct lrecord *self, uint64_t at,
   lua_insert(L, -2);
   int layout = lua_gettop(L) - 1;
   llayout_check_record(L, layout, path);
-  llayout_store_record(L, layout, check_data(L, self, true) + at);
+  llayout_store_record(L, layout, lview_data(L, &self->view, true) + at);
   check_lost(L, self);
 }
 
@@ -239,14 +227,14 @@ static int record_set(lua_State *L) {
 
 /* Copied aside first: a table is made piece by piece, and the memory may change. */
 static void push_table(lua_State *L, const struct lrecord *self, uint64_t at, void *aside) {
-  memcpy(aside, check_data(L, self, false) + at, self->layout->size);
+  memcpy(aside, lview_data(L, &self->view, false) + at, self->layout->size);
   check_lost(L, self);
   llayout_push_record(L, self->layout, aside);
 }
 
 static int record_totable(lua_State *L) {
   const struct lrecord *self = check_record(L);
-  check_data(L, self, false);
+  lview_data(L, &self->view, false);
   push_table(L, self, 0, lua_newuserdatauv(L, self->layout->size, 0));
   return 1;
 }
@@ -328,7 +316,7 @@ static int array_index(lua_State *L) {
   }
   uint64_t at = (uint64_t)lua_tointeger(L, 2) - 1;
   if (at >= self->view.count) return lua_pushnil(L), 1;
-  check_data(L, self, false);
+  lview_data(L, &self->view, false);
   lua_getiuservalue(L, 1, SEGMENT);
   lua_getiuservalue(L, 1, LAYOUT);
   push_handle(L, &record_tag, self->view.offset + at * self->layout->size, 1);
@@ -352,7 +340,7 @@ static int array_newindex(lua_State *L) {
 
 static int array_totable(lua_State *L) {
   const struct lrecord *self = check_array(L);
-  check_data(L, self, false);
+  lview_data(L, &self->view, false);
   void *aside = lua_newuserdatauv(L, self->layout->size, 0);
   lua_newtable(L);
   for (uint64_t i = 0; i < self->view.count; i++) {

@@ -114,8 +114,7 @@ static int push_bytes(lua_State *L, const shmx_segment *segment, lua_Integer off
   return status == 0 ? 1 : fail_access(L, segment, status, offset, length);
 }
 
-/* The default length: all that is behind the offset. */
-static lua_Integer rest(const shmx_segment *segment, lua_Integer offset) {
+lua_Integer lsegment_rest(const shmx_segment *segment, lua_Integer offset) {
   lua_Integer size = (lua_Integer)segment->object.size;
   return offset >= 0 && offset <= size ? size - offset : 0;
 }
@@ -130,7 +129,7 @@ static lua_Integer opt_integer(lua_State *L, int index, lua_Integer otherwise) {
 int lsegment_read(lua_State *L) {
   shmx_segment *segment = check(L);
   lua_Integer offset = opt_integer(L, 3, 0);
-  lua_Integer length = opt_integer(L, 2, rest(segment, offset));
+  lua_Integer length = opt_integer(L, 2, lsegment_rest(segment, offset));
   return push_bytes(L, segment, offset, length);
 }
 
@@ -150,7 +149,7 @@ static int segment_fill(lua_State *L) {
   lua_Integer byte = luaL_checkinteger(L, 2);
   luaL_argcheck(L, byte >= 0 && byte <= 255, 2, "a byte is 0 to 255");
   lua_Integer offset = luaL_optinteger(L, 3, 0);
-  lua_Integer length = luaL_optinteger(L, 4, rest(segment, offset));
+  lua_Integer length = luaL_optinteger(L, 4, lsegment_rest(segment, offset));
   int status = shmx_segment_fill(segment, (uint64_t)offset, (uint8_t)byte, (uint64_t)length);
   if (status != 0) return fail_access(L, segment, status, offset, length);
   lua_settop(L, 1);

@@ -21,6 +21,9 @@ shmx_segment *lsegment_check_attached(lua_State *L);
 /* Pushes what a segment is called in messages, and returns it. */
 const char *lsegment_push_name(lua_State *L, const shmx_segment *segment);
 
+/* Bytes behind an offset: what a length is by default. None where the offset is not inside. */
+lua_Integer lsegment_rest(const shmx_segment *segment, lua_Integer offset);
+
 /* Pushes a table of a status, without what this process knows of its own mapping. */
 void lsegment_push_stat(lua_State *L, const shmx_stat *stat);
 

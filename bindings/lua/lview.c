@@ -24,8 +24,8 @@ void lview_raise_receiver(lua_State *L) {
   luaL_typeerror(L, 1, TYPE_NAME " (methods are called with a colon)");
 }
 
-void lview_raise(lua_State *L, const struct lview *self, int status) {
-  lerror_raise(L, status, lsegment_push_name(L, self->view.segment));
+void lview_raise(lua_State *L, const shmx_view *view, int status) {
+  lerror_raise(L, status, lsegment_push_name(L, view->segment));
 }
 
 static void raise_index(lua_State *L, const struct lview *self, lua_Integer index) {
@@ -85,9 +85,8 @@ int lview_of_segment(lua_State *L) {
   const shmx_segment *segment = lsegment_check_attached(L);
   shmx_type type = lelement_check_type(L, 2);
   lua_Integer offset = luaL_optinteger(L, 3, 0);
-  bool inside = offset >= 0 && (size_t)offset <= segment->object.size;
-  size_t rest = inside ? segment->object.size - (size_t)offset : 0;
-  lua_Integer count = luaL_optinteger(L, 4, (lua_Integer)(rest / shmx_type_size(type)));
+  lua_Integer fitting = lsegment_rest(segment, offset) / (lua_Integer)shmx_type_size(type);
+  lua_Integer count = luaL_optinteger(L, 4, fitting);
   lview_push(L, 1, type, (uint64_t)offset, (uint64_t)count);
   return 1;
 }
@@ -112,7 +111,7 @@ static int view_index(lua_State *L) {
   const struct lview *self = lview_check(L);
   uint64_t at = (uint64_t)lua_tointeger(L, 2) - 1; /* 1.0 is an index, too; what is none gives 0 */
   if (at >= self->view.count) return lua_pushnil(L), 1;
-  lelement_push(L, self->type, lview_data(L, self, false) + at * size_of(self));
+  lelement_push(L, self->type, lview_data(L, &self->view, false) + at * size_of(self));
   lview_check_lost(L, self);
   return 1;
 }
@@ -137,7 +136,7 @@ static int view_get(lua_State *L) {
   uint64_t count = (uint64_t)j - (uint64_t)i + 1;
   if (count == 0 || count > INT_MAX || !lua_checkstack(L, (int)count))
     return luaL_error(L, "too many elements to return");
-  const unsigned char *data = lview_data(L, self, false);
+  const unsigned char *data = lview_data(L, &self->view, false);
   for (uint64_t n = 0; n < count; n++) {
     uint64_t at = (uint64_t)i - 1 + n;
     if (at < self->view.count)
@@ -159,7 +158,7 @@ static int view_set(lua_State *L) {
   uint64_t count = (uint64_t)(top - 2), from = (uint64_t)first - 1;
   if (!shmx_fits(from, count, self->view.count))
     raise_index(L, self, first < 1 ? first : first + (lua_Integer)count - 1);
-  unsigned char *data = lview_data(L, self, true) + from * size_of(self);
+  unsigned char *data = lview_data(L, &self->view, true) + from * size_of(self);
   for (int argument = 3; argument <= top; argument++, data += size_of(self))
     shmx_element_store(self->type, data, lelement_check(L, argument, self->type));
   lview_check_lost(L, self);
@@ -172,7 +171,7 @@ static int view_totable(lua_State *L) {
   struct run run = check_run(L, self, 2);
   if (run.count > INT_MAX) return luaL_error(L, "too many elements for a table");
   lua_createtable(L, (int)run.count, 0);
-  const unsigned char *data = lview_data(L, self, false) + run.first * size_of(self);
+  const unsigned char *data = lview_data(L, &self->view, false) + run.first * size_of(self);
   for (uint64_t n = 0; n < run.count; n++, data += size_of(self)) {
     lelement_push(L, self->type, data);
     lua_rawseti(L, -2, (lua_Integer)n + 1);
@@ -185,7 +184,7 @@ static int view_fill(lua_State *L) {
   const struct lview *self = lview_check(L);
   shmx_number number = lelement_check(L, 2, self->type);
   struct run run = check_run(L, self, 3);
-  unsigned char *data = lview_data(L, self, true) + run.first * size_of(self);
+  unsigned char *data = lview_data(L, &self->view, true) + run.first * size_of(self);
   shmx_elements_fill(self->type, data, run.count, number);
   lview_check_lost(L, self);
   lua_settop(L, 1);
@@ -201,7 +200,7 @@ static void check_room(lua_State *L, const struct lview *self, lua_Integer at, u
 }
 
 static unsigned char *room_at(lua_State *L, const struct lview *self, lua_Integer at) {
-  return lview_data(L, self, true) + ((uint64_t)at - 1) * size_of(self);
+  return lview_data(L, &self->view, true) + ((uint64_t)at - 1) * size_of(self);
 }
 
 /* Raw bytes, as string.pack makes them. */
@@ -242,10 +241,10 @@ static void copy_view(lua_State *L, const struct lview *self, const struct lview
   check_room(L, self, at, count);
   if (from->type == self->type) {
     unsigned char *data = room_at(L, self, at);
-    memmove(data, lview_data(L, from, false), count * size_of(self));
+    memmove(data, lview_data(L, &from->view, false), count * size_of(self));
   } else {
     void *aside = lua_newuserdatauv(L, count * size_of(self), 0);
-    const unsigned char *source = lview_data(L, from, false);
+    const unsigned char *source = lview_data(L, &from->view, false);
     size_t done = shmx_elements_convert(self->type, aside, from->type, source, count);
     if (done < count) {
       lelement_push(L, from->type, source + done * size_of(from));
@@ -284,7 +283,7 @@ static void push_number(lua_State *L, shmx_number number) {
 
 static int view_sum(lua_State *L) {
   const struct lview *self = lview_check(L);
-  const unsigned char *data = lview_data(L, self, false);
+  const unsigned char *data = lview_data(L, &self->view, false);
   push_number(L, shmx_elements_sum(self->type, data, self->view.count));
   lview_check_lost(L, self);
   return 1;
@@ -294,7 +293,7 @@ typedef size_t best_function(shmx_type, const void *, size_t);
 
 static int push_best(lua_State *L, best_function *best) {
   const struct lview *self = lview_check(L);
-  const unsigned char *data = lview_data(L, self, false);
+  const unsigned char *data = lview_data(L, &self->view, false);
   if (self->view.count == 0) return lua_pushnil(L), 1;
   size_t index = best(self->type, data, self->view.count);
   lelement_push(L, self->type, data + index * size_of(self));
@@ -314,7 +313,7 @@ static int view_find(lua_State *L) {
   const struct lview *self = lview_check(L);
   shmx_number number;
   if (!lelement_to_number(L, 2, &number)) return luaL_typeerror(L, 2, "number");
-  const unsigned char *data = lview_data(L, self, false);
+  const unsigned char *data = lview_data(L, &self->view, false);
   size_t index = shmx_elements_find(self->type, data, self->view.count, number);
   lview_check_lost(L, self);
   if (index == self->view.count) return lua_pushnil(L), 1;

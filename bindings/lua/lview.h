@@ -25,7 +25,7 @@ extern const char lview_tag;
 /* Raise what is wrong: with the receiver; with an index; with the memory. They do not return. */
 void lview_raise_receiver(lua_State *L);
 void lview_raise_index(lua_State *L, const struct lview *self, int argument);
-void lview_raise(lua_State *L, const struct lview *self, int status);
+void lview_raise(lua_State *L, const shmx_view *view, int status);
 
 /* ---- inline, because this is what each access does ---- */
 
@@ -44,11 +44,11 @@ static inline struct lview *lview_check(lua_State *L) {
 }
 
 /* The view's memory, for reading or for writing; raises if it may not be touched. */
-static inline unsigned char *lview_data(lua_State *L, const struct lview *self, bool writing) {
-  int status = shmx_view_check(&self->view);
-  if (status == 0 && writing && self->view.segment->object.readonly) status = -EROFS;
-  if (status != 0) lview_raise(L, self, status);
-  return shmx_view_data(&self->view);
+static inline unsigned char *lview_data(lua_State *L, const shmx_view *view, bool writing) {
+  int status = shmx_view_check(view);
+  if (status == 0 && writing && view->segment->object.readonly) status = -EROFS;
+  if (status != 0) lview_raise(L, view, status);
+  return shmx_view_data(view);
 }
 
 /* The memory of an element by its index at `argument`; or raises. */
@@ -57,12 +57,12 @@ static inline unsigned char *lview_element(lua_State *L, const struct lview *sel
   int whole;
   uint64_t at = (uint64_t)lua_tointegerx(L, argument, &whole) - 1;
   if (!whole || at >= self->view.count) lview_raise_index(L, self, argument);
-  return lview_data(L, self, writing) + at * shmx_type_size(self->type);
+  return lview_data(L, &self->view, writing) + at * shmx_type_size(self->type);
 }
 
 /* After an access: raises if it was not to shared memory any more. */
 static inline void lview_check_lost(lua_State *L, const struct lview *self) {
-  if (shmx_segment_lost(self->view.segment)) lview_raise(L, self, -EFAULT);
+  if (shmx_segment_lost(self->view.segment)) lview_raise(L, &self->view, -EFAULT);
 }
 
 /* What pairs returns for the value at 1, whose elements are at 1, 2, ... up to the first nil. */

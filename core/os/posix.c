@@ -134,10 +134,9 @@ static int stat_object(const shmx_object *object, shmx_stat *stat) {
   return status;
 }
 
-static int set_length(const shmx_object *object, size_t from, size_t to) {
-  if (to > from && !object->sparse) return shmx_fdmap_reserve(object->fd, from, to);
-  if (to > from) return shmx_fdmap_extend(object->fd, to);
-  return to < from && ftruncate(object->fd, (off_t)to) != 0 ? -errno : 0;
+static int grow(const shmx_object *object, size_t former, size_t size) {
+  return object->sparse ? shmx_fdmap_extend(object->fd, size)
+                        : shmx_fdmap_reserve(object->fd, former, size);
 }
 
 /* The mapping follows the object: memory first and mapping second, or the other way to shrink. */
@@ -147,7 +146,7 @@ static int resize(shmx_object *object, size_t size) {
   struct stat found;
   if (fstat(object->fd, &found) != 0) return -errno;
   size_t former = (size_t)found.st_size;
-  int status = size > former ? set_length(object, former, size) : 0;
+  int status = size > former ? grow(object, former, size) : 0;
   if (status != 0) return status;
   shmx_watch_pause(object->watch);
   void *data = mremap(object->data, object->length, length, MREMAP_MAYMOVE);
@@ -161,7 +160,7 @@ static int resize(shmx_object *object, size_t size) {
   object->size = size;
   object->length = length;
   shmx_watch_move(object->watch, data, length);
-  return size < former ? set_length(object, former, size) : 0;
+  return size < former && ftruncate(object->fd, (off_t)size) != 0 ? -errno : 0;
 }
 
 static int compare(const void *left, const void *right) {
