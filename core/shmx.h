@@ -10,6 +10,8 @@
  * mem/segment.h   create, attach, open, detach, remove; read, write; stat, set, resize, lock
  * mem/view.h      elements of one type in a segment; mem/element.h: the types; mem/atomic.h: atomic
  *                 operations, wait and notify; mem/record.h: the layouts of C structs
+ * mem/arena.h     named objects in one segment; base/kind.h: what they say of themselves
+ * sync/mutex.h    a mutex; beside it rwlock.h, semaphore.h, condition.h, barrier.h
  * os/object.h     names, options, status: the types
  * os/system.h     ftok, the list of all segments, the machine's limits
  * os/posix.h      what a POSIX object may be called
@@ -19,6 +21,8 @@
 #define SHMX_H
 
 #include "base/error.h"
+#include "base/kind.h"
+#include "mem/arena.h"
 #include "mem/atomic.h"
 #include "mem/element.h"
 #include "mem/record.h"
@@ -28,5 +32,10 @@
 #include "os/object.h"
 #include "os/posix.h"
 #include "os/system.h"
+#include "sync/barrier.h"
+#include "sync/condition.h"
+#include "sync/mutex.h"
+#include "sync/rwlock.h"
+#include "sync/semaphore.h"
 
 #endif

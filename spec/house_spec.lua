@@ -24,7 +24,8 @@ end
 local below = {
   base = { base = true },
   os = { os = true, base = true },
-  mem = { mem = true, os = true, base = true },
+  sync = { sync = true, os = true, base = true },
+  mem = { mem = true, sync = true, os = true, base = true },
 }
 
 local function room_of(path) return path:match("^core/(%w+)/") end

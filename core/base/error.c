@@ -24,6 +24,9 @@ static const struct error errors[] = {
      "cannot be mapped there: the address is not at the start of a"
      " page; the option round rounds it down"},
     {EBADF, "EBADF", "is detached; attach it again"},
+    {EBADMSG, "EBADMSG", "is damaged: what its memory says cannot be; remove it and make it anew"},
+    {EBUSY, "EBUSY", "is held; wait for it, or try again later"},
+    {EDEADLK, "EDEADLK", "is held by this thread already, which would wait for itself"},
     {EEXIST, "EEXIST", "exists already; use attach or open, or remove it first"},
     {EFAULT, "EFAULT",
      "has lost memory: it was truncated, or its file system is full; detach it"
@@ -31,6 +34,7 @@ static const struct error errors[] = {
     {EFBIG, "EFBIG",
      "cannot be that large: a limit is lower (SHMMAX, or ulimit -f for POSIX and anonymous "
      "memory)"},
+    {EIDRM, "EIDRM", "was removed; open or create it anew"},
     {EINVAL, "EINVAL", "was refused by the system as invalid; check name, size and address"},
     {EMFILE, "EMFILE", "cannot be opened: this process is at its limit of descriptors (ulimit -n)"},
     {ENFILE, "ENFILE", "cannot be opened: the machine is at its limit of descriptors"},
@@ -51,11 +55,25 @@ static const struct error errors[] = {
     {ENOTSUP, "ENOTSUP",
      "cannot do that: only POSIX objects change their size, anonymous"
      " memory has no name, and POSIX objects have no huge pages"},
+    {EOWNERDEAD, "EOWNERDEAD", "was held by one who died; what it guards may be half done"},
     {EPERM, "EPERM",
      "needs rights that this user has not: its owner's to change it, root's for huge pages or to "
      "lock"},
-    {ERANGE, "ERANGE", "is smaller than what was asked for"},
+    {EPROTONOSUPPORT, "EPROTONOSUPPORT",
+     "was made by another version of this library, with another layout; remove it, or use that "
+     "version"},
+    {EPROTOTYPE, "EPROTOTYPE",
+     "is there as something else: of another kind, type, count or layout; open it as it was made, "
+     "or remove it first"},
+    {ERANGE, "ERANGE", "is smaller than what was asked for, or, as an arena, of another size"},
     {EROFS, "EROFS", "is attached readonly; attach it without readonly to write"},
+    {ETIMEDOUT, "ETIMEDOUT", "was not to be had in time; try again, or allow more time"},
+    {EUSERS, "EUSERS",
+     "is open as often as it has places for; close it elsewhere, or make a larger one"},
+    {EXDEV, "EXDEV",
+     "belongs to processes of another PID or time namespace (a container), whose numbers mean "
+     "others "
+     "here; share the namespace"},
 };
 
 static const struct error *find(int status) {

@@ -38,7 +38,9 @@ static int check(shmx_name name, const shmx_options *given, shmx_options *option
 }
 
 static void begin(shmx_segment *segment, shmx_name name) {
-  *segment = (shmx_segment){.object = {.backing = name.backing, .id = SHMX_NO_ID, .fd = -1}};
+  static const uint32_t always = SHMX_LIVE;
+  *segment = (shmx_segment){
+      .object = {.backing = name.backing, .id = SHMX_NO_ID, .fd = -1, .live = &always}};
 }
 
 /* What every new mapping gets, whatever its backing. */

@@ -27,11 +27,17 @@ typedef struct shmx_view {
 SHMX_API int shmx_view_open(shmx_view *view, const shmx_segment *segment, size_t size,
                             uint64_t offset, uint64_t count);
 
-/* May the view's memory be touched now? 0; EBADF or ERANGE as above. Does not block. */
+/* Why the view's memory is not to be touched, or 0: shmx_view_check, the long way. */
+SHMX_API int shmx_view_look(const shmx_view *view);
+
+/*
+ * May the view's memory be touched now? 0; EBADF or ERANGE as above; for an object of an arena as
+ * shmx_arena_object_check. Does not block, but in a forked child of who opened an arena's object.
+ */
 static inline int shmx_view_check(const shmx_view *view) {
   const shmx_object *object = &view->segment->object;
-  if (view->end <= object->size && object->data != NULL) return 0;
-  return object->data == NULL ? -EBADF : -ERANGE;
+  if (view->end <= object->size && object->data != NULL && shmx_object_is_live(object)) return 0;
+  return shmx_view_look(view);
 }
 
 /* The memory of a view that was just checked. */

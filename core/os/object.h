@@ -15,7 +15,8 @@
 enum {
   SHMX_SYSV = 1, /* System V: shmget(2), named by a key or an identifier */
   SHMX_POSIX,    /* POSIX: shm_open(3), named "/name" */
-  SHMX_MEMFD     /* anonymous: memfd_create(2); children inherit it by fork */
+  SHMX_MEMFD,    /* anonymous: memfd_create(2); children inherit it by fork */
+  SHMX_PART      /* no backing of its own: an object in an arena, named by the arena */
 };
 
 enum {
@@ -90,9 +91,17 @@ typedef struct shmx_object {
   bool readonly;
   bool huge;
   bool sparse;              /* SHMX_NORESERVE: what it grows by is taken at first touch, too */
+  const uint32_t *live;     /* what stops being SHMX_LIVE when others remove it: SHMX_PART */
   struct shmx_watch *watch; /* knows whether the mapping has lost memory: os/fault.h */
   char posix[SHMX_NAME_MAX + 2];
 } shmx_object;
+
+enum { SHMX_LIVE = 1 };
+
+/* Is it still what it was? Only the objects of an arena stop being so. */
+static inline bool shmx_object_is_live(const shmx_object *object) {
+  return __atomic_load_n(object->live, __ATOMIC_RELAXED) == SHMX_LIVE;
+}
 
 /* Status of a piece of shared memory. -1 stands for what its backing does not know. */
 typedef struct shmx_stat {

@@ -1,0 +1,361 @@
+/* directory.c: header, members, entries and free space of an arena. Touches sync, os, base. */
+#include "mem/directory.h"
+#include "base/checked.h"
+#include "os/process.h"
+#include "sync/lock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAGIC UINT64_C(0x616e657261786d68) /* "hmxarena" in the order of the memory */
+
+enum { VERSION = 1, READY = 1, HEADER = 256, WORD_BITS = 64, BYTES_AN_ENTRY = 2048 };
+
+/* How long who changes the directory waits for another who does. */
+#ifndef SHMX_PATIENCE
+#define SHMX_PATIENCE (10 * SHMX_SECOND)
+#endif
+
+struct header {
+  _Atomic uint64_t magic;
+  _Atomic uint32_t version, ready; /* ready is stored last */
+  _Atomic uint64_t size;
+  _Atomic uint64_t processes, time; /* namespaces: shmx_process_namespaces */
+  _Atomic uint64_t serial;          /* of the entry that was made last */
+  unsigned char unused[16];
+  struct shmx_lock lock;
+};
+_Static_assert(offsetof(struct header, lock) == 64, "the layout in memory");
+
+enum { FREE = 0, LIVE = SHMX_LIVE, REMOVED = 2 };
+
+struct entry {
+  _Atomic uint32_t state; /* stored last */
+  _Atomic uint32_t kind;
+  _Atomic uint64_t layout, offset, size, count, serial;
+  char name[SHMX_ARENA_NAME_MAX + 1];
+  unsigned char unused[16];
+};
+_Static_assert(sizeof(struct entry) == 128, "the layout in memory");
+
+struct member {
+  _Atomic shmx_task process; /* 0: nobody's */
+  _Atomic uint64_t bits[];   /* one for each entry, changed by the member only */
+};
+
+/* ---- where everything is ---- */
+
+static uint64_t words(const shmx_arena *arena) {
+  return (arena->entries + WORD_BITS - 1) / WORD_BITS;
+}
+
+static uint64_t member_size(const shmx_arena *arena) {
+  return sizeof(struct member) + words(arena) * sizeof(uint64_t);
+}
+
+static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most) {
+  return value < least ? least : value > most ? most : value;
+}
+
+void shmx_directory_measure(shmx_arena *arena, uint64_t size) {
+  arena->entries = (uint32_t)clamp(size / BYTES_AN_ENTRY, 16, SHMX_ARENA_OBJECTS_MAX);
+  arena->members = (uint32_t)clamp(size / BYTES_AN_ENTRY, 128, SHMX_ARENA_HANDLES_MAX);
+  uint64_t end =
+      HEADER + arena->entries * sizeof(struct entry) + arena->members * member_size(arena);
+  arena->start = (end + SHMX_KIND_ALIGN - 1) / SHMX_KIND_ALIGN * SHMX_KIND_ALIGN;
+}
+
+static unsigned char *memory_of(const shmx_arena *arena) {
+  return arena->segment.object.data;
+}
+
+static struct header *header_of(const shmx_arena *arena) {
+  return (struct header *)(void *)memory_of(arena);
+}
+
+static struct entry *entry_at(const shmx_arena *arena, uint32_t entry) {
+  return (struct entry *)(void *)(memory_of(arena) + HEADER) + entry;
+}
+
+static struct member *member_at(const shmx_arena *arena, uint32_t member) {
+  return (struct member *)(void *)(memory_of(arena) + HEADER +
+                                   arena->entries * sizeof(struct entry) +
+                                   member * member_size(arena));
+}
+
+#define load(field)         atomic_load_explicit(&(field), memory_order_relaxed)
+#define store(field, value) atomic_store_explicit(&(field), value, memory_order_relaxed)
+
+/* ---- the lock ---- */
+
+/* The directory is right at every instant, so a death within it needs no repair. */
+int shmx_directory_enter(shmx_arena *arena) {
+  int64_t deadline = shmx_clock_now() + SHMX_PATIENCE;
+  int status;
+  do
+    status = shmx_lock_enter(&header_of(arena)->lock, deadline);
+  while (status == -EINTR);
+  return status == -EOWNERDEAD ? 0 : status;
+}
+
+void shmx_directory_leave(shmx_arena *arena) {
+  shmx_lock_leave(&header_of(arena)->lock);
+}
+
+/* ---- the header ---- */
+
+/* Is all of it zero that an arena would write to, but for the lock? Then it was nobody's yet. */
+static bool is_blank(const shmx_arena *arena) {
+  const struct header *header = header_of(arena);
+  const unsigned char *memory = memory_of(arena);
+  for (uint64_t i = 0; i < arena->start; i++) {
+    bool lock = i >= offsetof(struct header, lock) && i < sizeof *header;
+    if (memory[i] != 0 && !lock) return load(header->magic) == MAGIC; /* somebody is at it */
+  }
+  return true;
+}
+
+static void make_header(shmx_arena *arena) {
+  struct header *header = header_of(arena);
+  uint64_t processes, time;
+  shmx_process_namespaces(&processes, &time);
+  store(header->magic, MAGIC);
+  store(header->version, VERSION);
+  store(header->size, arena->segment.object.size);
+  store(header->processes, processes);
+  store(header->time, time);
+  /* Release pairs with the acquire in is_ready. */
+  atomic_store_explicit(&header->ready, READY, memory_order_release);
+}
+
+static bool is_ready(const shmx_arena *arena) {
+  return atomic_load_explicit(&header_of(arena)->ready, memory_order_acquire) == READY;
+}
+
+static int check_header(const shmx_arena *arena) {
+  const struct header *header = header_of(arena);
+  uint64_t processes, time;
+  if (load(header->magic) != MAGIC) return -EPROTOTYPE;
+  if (load(header->version) != VERSION) return -EPROTONOSUPPORT;
+  if (load(header->size) != arena->segment.object.size) return -ERANGE;
+  shmx_process_namespaces(&processes, &time);
+  return load(header->processes) == processes && load(header->time) == time ? 0 : -EXDEV;
+}
+
+/* Nothing is written before it is sure that the memory is nobody else's. */
+int shmx_directory_prepare(shmx_arena *arena) {
+  uint64_t magic = load(header_of(arena)->magic);
+  if (magic != MAGIC && (magic != 0 || !is_blank(arena))) return -EPROTOTYPE;
+  if (!is_ready(arena)) {
+    int status = shmx_directory_enter(arena);
+    if (status != 0) return status;
+    if (!is_ready(arena)) make_header(arena);
+    shmx_directory_leave(arena);
+  }
+  return check_header(arena);
+}
+
+/* ---- members ---- */
+
+static bool is_vacant(const struct member *member, bool of_the_dead) {
+  shmx_task process = load(member->process);
+  return process == 0 || (of_the_dead && !shmx_process_lives(process));
+}
+
+/* Before the process's name, its bits: killed between, the place is nobody's. */
+static void settle(shmx_arena *arena, uint32_t number) {
+  struct member *member = member_at(arena, number);
+  store(member->process, 0);
+  for (uint64_t word = 0; word < words(arena); word++)
+    store(member->bits[word], 0);
+  arena->member = number;
+  arena->process = shmx_process_self();
+  store(member->process, arena->process);
+}
+
+int shmx_directory_join(shmx_arena *arena) {
+  for (int of_the_dead = 0; of_the_dead <= 1; of_the_dead++)
+    for (uint32_t number = 0; number < arena->members; number++)
+      if (is_vacant(member_at(arena, number), of_the_dead)) {
+        settle(arena, number);
+        return 0;
+      }
+  return -EUSERS;
+}
+
+void shmx_directory_part(shmx_arena *arena) {
+  /* Release: all uses of the memory were before. Pairs with the lock of who sweeps. */
+  atomic_store_explicit(&member_at(arena, arena->member)->process, 0, memory_order_release);
+}
+
+void shmx_directory_mark(shmx_arena *arena, uint32_t entry, bool used) {
+  _Atomic uint64_t *word = &member_at(arena, arena->member)->bits[entry / WORD_BITS];
+  uint64_t bit = UINT64_C(1) << entry % WORD_BITS;
+  /* Before a look at the entry's state, which who sweeps stores before it looks at the bits. */
+  if (used)
+    atomic_fetch_or_explicit(word, bit, memory_order_seq_cst);
+  else
+    atomic_fetch_and_explicit(word, ~bit, memory_order_seq_cst);
+}
+
+static bool is_used(const shmx_arena *arena, uint32_t entry) {
+  uint64_t bit = UINT64_C(1) << entry % WORD_BITS;
+  for (uint32_t number = 0; number < arena->members; number++) {
+    const struct member *member = member_at(arena, number);
+    if (load(member->process) == 0 || !(load(member->bits[entry / WORD_BITS]) & bit)) continue;
+    if (shmx_process_lives(load(member->process))) return true;
+  }
+  return false;
+}
+
+uint32_t shmx_directory_members(const shmx_arena *arena) {
+  uint32_t count = 0;
+  for (uint32_t number = 0; number < arena->members; number++)
+    count += !is_vacant(member_at(arena, number), true);
+  return count;
+}
+
+/* ---- entries ---- */
+
+/* An object lies behind the directory, within the segment. */
+static bool is_sane(const shmx_arena *arena, const struct shmx_directory_entry *entry) {
+  return (entry->state == LIVE || entry->state == REMOVED) && entry->size != 0 &&
+         entry->offset >= arena->start && entry->offset % SHMX_KIND_ALIGN == 0 &&
+         shmx_fits(entry->offset, entry->size, arena->segment.object.size);
+}
+
+bool shmx_directory_read(const shmx_arena *arena, uint32_t number,
+                         struct shmx_directory_entry *found) {
+  const struct entry *entry = entry_at(arena, number);
+  /* Acquire pairs with the release in publish. */
+  found->state = atomic_load_explicit(&entry->state, memory_order_acquire);
+  if (found->state == FREE) return false;
+  found->kind = load(entry->kind);
+  found->layout = load(entry->layout);
+  found->offset = load(entry->offset);
+  found->size = load(entry->size);
+  found->count = load(entry->count);
+  found->serial = load(entry->serial);
+  memcpy(found->name, entry->name, sizeof found->name);
+  found->name[SHMX_ARENA_NAME_MAX] = '\0';
+  return is_sane(arena, found);
+}
+
+const uint32_t *shmx_directory_state(const shmx_arena *arena, uint32_t entry) {
+  return (const uint32_t *)(const void *)&entry_at(arena, entry)->state;
+}
+
+bool shmx_directory_is_removed(const shmx_arena *arena, uint32_t entry) {
+  return atomic_load_explicit(&entry_at(arena, entry)->state, memory_order_seq_cst) == REMOVED;
+}
+
+bool shmx_directory_find(const shmx_arena *arena, const char *name, uint32_t *entry) {
+  struct shmx_directory_entry found;
+  for (*entry = 0; *entry < arena->entries; ++*entry)
+    if (shmx_directory_read(arena, *entry, &found) && found.state == LIVE &&
+        strcmp(found.name, name) == 0)
+      return true;
+  return false;
+}
+
+void shmx_directory_remove(shmx_arena *arena, uint32_t entry) {
+  /* Before a look at the bits: pairs with shmx_directory_mark and shmx_directory_is_removed. */
+  atomic_store_explicit(&entry_at(arena, entry)->state, REMOVED, memory_order_seq_cst);
+}
+
+void shmx_directory_sweep(shmx_arena *arena) {
+  for (uint32_t entry = 0; entry < arena->entries; entry++)
+    if (shmx_directory_is_removed(arena, entry) && !is_used(arena, entry))
+      store(entry_at(arena, entry)->state, FREE);
+}
+
+/* ---- space ---- */
+
+struct extent {
+  uint64_t start, end;
+};
+
+static int by_start(const void *one, const void *other) {
+  uint64_t a = ((const struct extent *)one)->start, b = ((const struct extent *)other)->start;
+  return (a > b) - (a < b);
+}
+
+/* What entries cover, in order, and what is left behind the last whole unit at the end. An entry
+ * that no object can have covers nothing. */
+static uint32_t covered(const shmx_arena *arena, struct extent *extents) {
+  struct shmx_directory_entry found;
+  uint64_t end = arena->segment.object.size;
+  uint32_t count = 0;
+  extents[count++] = (struct extent){end / SHMX_KIND_ALIGN * SHMX_KIND_ALIGN, end};
+  for (uint32_t entry = 0; entry < arena->entries; entry++)
+    if (shmx_directory_read(arena, entry, &found))
+      extents[count++] = (struct extent){found.offset, found.offset + found.size};
+  qsort(extents, count, sizeof *extents, by_start);
+  return count;
+}
+
+/* The first free extent of that size, and the largest there is. Those that a lie lets overlap leave
+ * nothing free between them. */
+static bool find_space(const shmx_arena *arena, uint64_t size, uint64_t *offset, uint64_t *largest,
+                       uint64_t *used) {
+  struct extent extents[SHMX_ARENA_OBJECTS_MAX + 1];
+  uint32_t count = covered(arena, extents);
+  bool there = false;
+  uint64_t at = arena->start;
+  *largest = 0;
+  *used = arena->start;
+  for (uint32_t i = 0; i < count; i++) {
+    uint64_t free = extents[i].start > at ? extents[i].start - at : 0;
+    if (!there && free >= size) *offset = at, there = true;
+    if (free > *largest) *largest = free;
+    if (extents[i].end > at) {
+      *used += extents[i].end - (extents[i].start > at ? extents[i].start : at);
+      at = extents[i].end;
+    }
+  }
+  return there;
+}
+
+void shmx_directory_space(const shmx_arena *arena, uint64_t *used, uint64_t *largest) {
+  uint64_t offset;
+  find_space(arena, 0, &offset, largest, used);
+  *used -= arena->segment.object.size % SHMX_KIND_ALIGN;
+}
+
+/* ---- making ---- */
+
+static bool find_free_entry(const shmx_arena *arena, uint32_t *entry) {
+  for (*entry = 0; *entry < arena->entries; ++*entry)
+    if (load(entry_at(arena, *entry)->state) == FREE) return true;
+  return false;
+}
+
+static void fill_in(shmx_arena *arena, struct entry *entry, const char *name, const shmx_kind *kind,
+                    uint64_t offset, uint64_t size) {
+  uint64_t serial = load(header_of(arena)->serial) + 1;
+  store(header_of(arena)->serial, serial);
+  store(entry->kind, kind->id);
+  store(entry->layout, kind->layout);
+  store(entry->offset, offset);
+  store(entry->size, size);
+  store(entry->count, kind->count);
+  store(entry->serial, serial);
+  memset(entry->name, 0, sizeof entry->name);
+  memcpy(entry->name, name, strlen(name));
+}
+
+/* The memory is zeroed before anybody sees it; others wait meanwhile. */
+int shmx_directory_make(shmx_arena *arena, const char *name, const shmx_kind *kind,
+                        uint32_t *number) {
+  uint64_t offset, largest, used;
+  size_t size;
+  if (!shmx_round_up(kind->size, SHMX_KIND_ALIGN, &size)) return -ENOSPC;
+  if (!find_free_entry(arena, number) || !find_space(arena, size, &offset, &largest, &used))
+    return -ENOSPC;
+  struct entry *entry = entry_at(arena, *number);
+  memset(memory_of(arena) + offset, 0, size);
+  fill_in(arena, entry, name, kind, offset, size);
+  /* Release pairs with the acquire in shmx_directory_read. */
+  atomic_store_explicit(&entry->state, LIVE, memory_order_release);
+  return 0;
+}

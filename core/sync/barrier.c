@@ -1,0 +1,177 @@
+/*
+ * barrier.c: a place for each party, with its name and the round that it waits in. One store ends a
+ * round: from then on all places are of a round that is past, and empty. Touches os, base.
+ */
+#include "sync/barrier.h"
+#include "sync/event.h"
+#include "sync/lock.h"
+
+struct place {
+  _Atomic shmx_task task; /* written last: with a name, the round is right */
+  _Atomic uint64_t round;
+};
+
+struct shmx_barrier_memory {
+  struct shmx_lock lock;   /* whoever comes, goes, or looks for the dead */
+  struct shmx_event ended; /* a round has */
+  uint32_t unused;
+  _Atomic uint64_t round;    /* counts from 0 */
+  _Atomic uint64_t failures; /* bit (round % 64): somebody died in it */
+  unsigned char unused_too[32];
+  struct place places[];
+};
+_Static_assert(sizeof(struct shmx_barrier_memory) == 64, "the layout in memory");
+_Static_assert(sizeof(struct place) == 16, "the layout in memory");
+
+shmx_kind shmx_barrier_kind(uint32_t parties) {
+  return shmx_kind_of(SHMX_KIND_BARRIER, sizeof(struct shmx_barrier_memory), sizeof(struct place),
+                      parties);
+}
+
+void shmx_barrier_open(shmx_barrier *barrier, void *memory, uint32_t parties) {
+  *barrier = (shmx_barrier){memory, parties};
+}
+
+/* ---- rounds ---- */
+
+static uint64_t round_of(const struct shmx_barrier_memory *memory) {
+  /* Acquire pairs with the release in end_round. */
+  return atomic_load_explicit(&memory->round, memory_order_acquire);
+}
+
+static uint64_t bit_of(uint64_t round) {
+  return UINT64_C(1) << round % 64;
+}
+
+/* Within the lock. Its result stands before the round is over. */
+static void end_round(struct shmx_barrier_memory *memory, uint64_t round, bool failed) {
+  uint64_t failures = atomic_load_explicit(&memory->failures, memory_order_relaxed);
+  failures = failed ? failures | bit_of(round) : failures & ~bit_of(round);
+  atomic_store_explicit(&memory->failures, failures, memory_order_relaxed);
+  /* Release pairs with the acquire in round_of. */
+  atomic_store_explicit(&memory->round, round + 1, memory_order_release);
+  shmx_event_notify(&memory->ended);
+}
+
+static int result_of(const struct shmx_barrier_memory *memory, uint64_t round) {
+  uint64_t failures = atomic_load_explicit(&memory->failures, memory_order_relaxed);
+  return failures & bit_of(round) ? -EOWNERDEAD : 0;
+}
+
+/* ---- places ---- */
+
+/* Who waits at this place in this round; 0 where nobody does. */
+static shmx_task waiter_at(const shmx_barrier *barrier, uint32_t place, uint64_t round) {
+  const struct place *at = &barrier->memory->places[place];
+  shmx_task task = atomic_load_explicit(&at->task, memory_order_relaxed);
+  return atomic_load_explicit(&at->round, memory_order_relaxed) == round ? task : 0;
+}
+
+static uint32_t count(const shmx_barrier *barrier, uint64_t round) {
+  uint32_t waiting = 0;
+  for (uint32_t place = 0; place < barrier->parties; place++)
+    waiting += waiter_at(barrier, place, round) != 0;
+  return waiting;
+}
+
+/* The first place of this waiter, or of nobody (0); `parties` where there is none. */
+static uint32_t find(const shmx_barrier *barrier, uint64_t round, shmx_task task) {
+  uint32_t place = 0;
+  while (place < barrier->parties && waiter_at(barrier, place, round) != task)
+    place++;
+  return place;
+}
+
+/* Killed between these stores, a place is empty. */
+static void occupy(struct place *place, uint64_t round, shmx_task self) {
+  atomic_store_explicit(&place->task, 0, memory_order_relaxed);
+  atomic_store_explicit(&place->round, round, memory_order_release);
+  atomic_store_explicit(&place->task, self, memory_order_release);
+}
+
+static bool has_dead(const shmx_barrier *barrier, uint64_t round) {
+  for (uint32_t place = 0; place < barrier->parties; place++) {
+    shmx_task task = waiter_at(barrier, place, round);
+    if (task != 0 && !shmx_task_lives(task)) return true;
+  }
+  return false;
+}
+
+/* ---- coming, waiting, going ---- */
+
+enum arrival { WAITING, LAST, FAILED };
+
+/* Within the lock. A place that has our name already is ours: only a lie can have put it there. */
+static enum arrival come(const shmx_barrier *barrier, uint64_t round, shmx_task self) {
+  struct shmx_barrier_memory *memory = barrier->memory;
+  uint32_t place = find(barrier, round, self);
+  if (place == barrier->parties) place = find(barrier, round, 0);
+  if (place != barrier->parties) occupy(&memory->places[place], round, self);
+  if (count(barrier, round) < barrier->parties) return WAITING;
+  bool failed = has_dead(barrier, round);
+  end_round(memory, round, failed);
+  return failed ? FAILED : LAST;
+}
+
+/* Leaves before the round is over. If it is, it was, and `status` does not count. */
+static int go(const shmx_barrier *barrier, uint64_t round, int status) {
+  struct shmx_barrier_memory *memory = barrier->memory;
+  shmx_task self = shmx_self()->task;
+  int entered;
+  do
+    entered = shmx_lock_enter(&memory->lock, 0);
+  while (entered == -EINTR);
+  if (entered != 0 && entered != -EOWNERDEAD) return status;
+  if (round_of(memory) != round) {
+    status = result_of(memory, round);
+  } else {
+    uint32_t place = find(barrier, round, self);
+    if (place != barrier->parties)
+      atomic_store_explicit(&memory->places[place].task, 0, memory_order_relaxed);
+  }
+  shmx_lock_leave(&memory->lock);
+  return status;
+}
+
+/* Ends a round in which somebody has died. */
+static void look_for_dead(const shmx_barrier *barrier, uint64_t round, int64_t deadline) {
+  struct shmx_barrier_memory *memory = barrier->memory;
+  if (!has_dead(barrier, round)) return;
+  int entered = shmx_lock_enter(&memory->lock, deadline);
+  if (entered != 0 && entered != -EOWNERDEAD) return;
+  if (round_of(memory) == round && has_dead(barrier, round)) end_round(memory, round, true);
+  shmx_lock_leave(&memory->lock);
+}
+
+static int wait_for_end(const shmx_barrier *barrier, uint64_t round, int64_t deadline) {
+  struct shmx_barrier_memory *memory = barrier->memory;
+  int64_t look = shmx_clock_now() + SHMX_FIRST_SLICE;
+  for (;;) {
+    uint32_t ticket = shmx_event_prepare(&memory->ended);
+    if (round_of(memory) != round) return result_of(memory, round);
+    int status = shmx_event_wait(&memory->ended, ticket, look < deadline ? look : deadline);
+    if (status != 0 && status != -ETIMEDOUT) return go(barrier, round, status);
+    int64_t now = shmx_clock_now();
+    if (now >= look) {
+      look_for_dead(barrier, round, deadline);
+      look = now + SHMX_SLICE;
+    }
+    if (now >= deadline) return go(barrier, round, -ETIMEDOUT);
+  }
+}
+
+int shmx_barrier_wait(shmx_barrier *barrier, int64_t deadline, bool *last) {
+  struct shmx_barrier_memory *memory = barrier->memory;
+  int status = shmx_lock_enter(&memory->lock, deadline);
+  if (status != 0 && status != -EOWNERDEAD) return status;
+  uint64_t round = round_of(memory);
+  enum arrival arrival = come(barrier, round, shmx_self()->task);
+  shmx_lock_leave(&memory->lock);
+  if (last != NULL) *last = arrival == LAST;
+  if (arrival == WAITING) return wait_for_end(barrier, round, deadline);
+  return arrival == LAST ? 0 : -EOWNERDEAD;
+}
+
+uint32_t shmx_barrier_waiting(const shmx_barrier *barrier) {
+  return count(barrier, round_of(barrier->memory));
+}

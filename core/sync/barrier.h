@@ -1,0 +1,41 @@
+/*
+ * barrier.h: a place in time where so many meet before any goes on, in shared memory. Owns its
+ * memory. Touches os, base. Threads, fork and signals: as mutex.h.
+ */
+#ifndef SHMX_SYNC_BARRIER_H
+#define SHMX_SYNC_BARRIER_H
+
+#include "base/api.h"
+#include "base/kind.h"
+
+#include <stdbool.h>
+
+SHMX_BEGIN_DECLS
+
+enum { SHMX_PARTIES_MAX = 32767 };
+
+struct shmx_barrier_memory;
+
+typedef struct shmx_barrier {
+  struct shmx_barrier_memory *memory;
+  uint32_t parties;
+} shmx_barrier;
+
+/* `parties` from 1 to SHMX_PARTIES_MAX. */
+SHMX_API shmx_kind shmx_barrier_kind(uint32_t parties);
+SHMX_API void shmx_barrier_open(shmx_barrier *barrier, void *memory, uint32_t parties);
+
+/*
+ * Waits until all parties wait. `last` (or NULL) receives whether this one was the last to come:
+ * one of them is told so. Then the barrier is as new. Returns 0; -EOWNERDEAD: one of those who
+ * waited has died, all others are told so, and the barrier is as new; -ETIMEDOUT and -EINTR (after
+ * a signal): this one does not wait any more, the others still do; -EFAULT. Blocks in futex(2).
+ */
+SHMX_API int shmx_barrier_wait(shmx_barrier *barrier, int64_t deadline, bool *last);
+
+/* How many wait now. It may change at once. */
+SHMX_API uint32_t shmx_barrier_waiting(const shmx_barrier *barrier);
+
+SHMX_END_DECLS
+
+#endif

@@ -1,0 +1,42 @@
+/* event.c: the parts of an event that call the system. Touches os. */
+#include "sync/event.h"
+#include "os/futex.h"
+#include "sync/lock.h"
+
+#include <limits.h>
+
+static uint32_t *futex_of(struct shmx_event *event) {
+  return (uint32_t *)(void *)&event->word;
+}
+
+int shmx_event_wait(struct shmx_event *event, uint32_t ticket, int64_t deadline) {
+  int64_t slice = shmx_clock_now() + SHMX_SLICE;
+  int status = shmx_futex_wait(futex_of(event), ticket, slice < deadline ? slice : deadline);
+  if (status == -EAGAIN || (status == -ETIMEDOUT && slice < deadline)) return 0;
+  return status;
+}
+
+/* The bit goes with the bump, so those who set it later are not meant and not lost. */
+void shmx_event_wake_all(struct shmx_event *event) {
+  uint32_t word = atomic_load_explicit(&event->word, memory_order_relaxed);
+  while (word & SHMX_EVENT_SLEEPERS) {
+    uint32_t next = (word & ~(uint32_t)SHMX_EVENT_SLEEPERS) + SHMX_EVENT_STEP;
+    if (!atomic_compare_exchange_weak_explicit(&event->word, &word, next, memory_order_relaxed,
+                                               memory_order_relaxed))
+      continue;
+    int woken;
+    shmx_futex_wake(futex_of(event), INT_MAX, &woken);
+    return;
+  }
+}
+
+/* The bit stays for the others, until there are none. */
+void shmx_event_wake_one(struct shmx_event *event) {
+  uint32_t word = atomic_fetch_add_explicit(&event->word, SHMX_EVENT_STEP, memory_order_relaxed);
+  int woken = 0;
+  if (shmx_futex_wake(futex_of(event), 1, &woken) != 0 || woken != 0) return;
+  word += SHMX_EVENT_STEP;
+  atomic_compare_exchange_strong_explicit(&event->word, &word,
+                                          word & ~(uint32_t)SHMX_EVENT_SLEEPERS,
+                                          memory_order_relaxed, memory_order_relaxed);
+}

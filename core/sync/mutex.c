@@ -1,0 +1,61 @@
+/* mutex.c: a lock, and how often it was taken. Touches os, base. */
+#include "sync/mutex.h"
+#include "sync/lock.h"
+
+struct shmx_mutex_memory {
+  struct shmx_lock lock;
+  _Atomic uint64_t turns; /* changed by the owner only: tells its lockings apart */
+  unsigned char unused[48];
+};
+_Static_assert(sizeof(struct shmx_mutex_memory) == 64, "the layout in memory");
+
+shmx_kind shmx_mutex_kind(void) {
+  return shmx_kind_of(SHMX_KIND_MUTEX, sizeof(struct shmx_mutex_memory), 0, 1);
+}
+
+void shmx_mutex_open(shmx_mutex *mutex, void *memory) {
+  *mutex = (shmx_mutex){.memory = memory};
+}
+
+/* Closed by whatever thread, but not in a forked child, the mutex is the one we locked. */
+void shmx_mutex_close(shmx_mutex *mutex) {
+  struct shmx_mutex_memory *memory = mutex->memory;
+  if (memory == NULL) return;
+  bool locked = mutex->owner != 0 && shmx_lock_owner(&memory->lock) == mutex->owner &&
+                atomic_load_explicit(&memory->turns, memory_order_relaxed) == mutex->turn;
+  if (locked && mutex->process == shmx_process_self()) shmx_lock_abandon(&memory->lock);
+  mutex->memory = NULL;
+}
+
+int shmx_mutex_lock(shmx_mutex *mutex, int64_t deadline) {
+  struct shmx_mutex_memory *memory = mutex->memory;
+  if (shmx_mutex_is_mine(mutex)) return -EDEADLK;
+  int status = shmx_lock_acquire(&memory->lock, deadline);
+  if (status != 0 && status != -EOWNERDEAD) return status;
+  mutex->owner = shmx_self()->task;
+  mutex->process = shmx_process_self();
+  mutex->turn = atomic_load_explicit(&memory->turns, memory_order_relaxed) + 1;
+  atomic_store_explicit(&memory->turns, mutex->turn, memory_order_relaxed);
+  return status;
+}
+
+int shmx_mutex_unlock(shmx_mutex *mutex) {
+  if (!shmx_mutex_is_mine(mutex)) return -EPERM;
+  mutex->owner = 0;
+  shmx_lock_release(&mutex->memory->lock);
+  return 0;
+}
+
+bool shmx_mutex_is_mine(const shmx_mutex *mutex) {
+  return shmx_lock_owner(&mutex->memory->lock) == shmx_self()->task;
+}
+
+bool shmx_mutex_owner_died(const shmx_mutex *mutex) {
+  uint64_t word = atomic_load_explicit(&mutex->memory->lock.word, memory_order_relaxed);
+  return shmx_mutex_is_mine(mutex) && word & SHMX_LOCK_DIED;
+}
+
+uint32_t shmx_mutex_holder(const shmx_mutex *mutex) {
+  shmx_task owner = shmx_lock_owner(&mutex->memory->lock);
+  return owner != 0 ? shmx_task_process(owner) : 0;
+}
