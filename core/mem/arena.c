@@ -59,8 +59,9 @@ static void delist(shmx_arena *arena) {
 
 static int open_segment(shmx_segment *segment, shmx_name name, size_t size,
                         const shmx_options *options) {
-  int status = size != 0 ? shmx_segment_open(segment, name, size, options)
-                         : shmx_segment_attach(segment, name, options);
+  bool may_create = size != 0 && name.id == SHMX_NO_ID;
+  int status = may_create ? shmx_segment_open(segment, name, size, options)
+                          : shmx_segment_attach(segment, name, options);
   if (status != 0) return status;
   size_t found = segment->object.size;
   if (size != 0 && found != size) return -ERANGE;
@@ -99,10 +100,6 @@ void shmx_arena_close(shmx_arena *arena) {
   delist(arena);
   if (arena->process == shmx_process_self()) shmx_directory_part(arena);
   shmx_segment_detach(&arena->segment);
-}
-
-int shmx_arena_unlink(shmx_arena *arena) {
-  return shmx_segment_remove(&arena->segment);
 }
 
 /* ---- a place of our own ---- */
@@ -311,8 +308,8 @@ static uint64_t hash_fields(uint64_t hash, const shmx_layout *layout, const shmx
 }
 
 /* The names of fields count, those of layouts do not. */
-shmx_kind shmx_record_kind(const shmx_layout *layout) {
-  shmx_kind kind = shmx_kind_of(SHMX_KIND_RECORD, 0, layout->size, 1);
+shmx_kind shmx_record_kind(const shmx_layout *layout, uint64_t count) {
+  shmx_kind kind = shmx_kind_of(SHMX_KIND_RECORD, 0, layout->size, count);
   for (size_t i = 0; i < layout->part_count; i++)
     kind.layout = hash_fields(kind.layout, layout->parts[i], layout);
   kind.layout = hash_fields(kind.layout, layout, layout);

@@ -55,6 +55,7 @@ typedef struct shmx_arena_object {
  * Opens an arena, or creates it. Two processes that do so at once get the same. One that was not
  * completed, because its creator was killed, is completed.
  *
+ * name     as of shmx_segment_open; shmx_id opens only what exists
  * size     bytes, at least SHMX_ARENA_SIZE_MIN; 0 opens only what exists, of whatever size
  * options  as of shmx_segment_open; SHMX_READONLY is EROFS
  * Errors: those of shmx_segment_open; ENOENT (size 0); EINVAL (too small); ERANGE (it has another
@@ -68,9 +69,6 @@ SHMX_API int shmx_arena_open(shmx_arena *arena, shmx_name name, size_t size,
 /* Closes the arena and all objects that are open through it. Closed handles are left as they are.
  */
 SHMX_API void shmx_arena_close(shmx_arena *arena);
-
-/* Removes the segment's name, as shmx_segment_remove does. */
-SHMX_API int shmx_arena_unlink(shmx_arena *arena);
 
 /*
  * Finds the object of this name, or makes one, all zero, and opens it. The handle is closed before;
@@ -115,9 +113,9 @@ typedef struct shmx_arena_status {
 /* Errors: EBADF, EFAULT, ETIMEDOUT, EUSERS. */
 SHMX_API int shmx_arena_stat(shmx_arena *arena, shmx_arena_status *status);
 
-/* The kinds of plain memory: elements of one type; a record of one layout. */
+/* The kinds of plain memory: elements of one type; records of one layout. */
 SHMX_API shmx_kind shmx_array_kind(shmx_type type, uint64_t count);
-SHMX_API shmx_kind shmx_record_kind(const shmx_layout *layout);
+SHMX_API shmx_kind shmx_record_kind(const shmx_layout *layout, uint64_t count);
 
 /* "array" ... "barrier"; NULL for what is no kind. The string is static. */
 SHMX_API const char *shmx_kind_name(uint32_t kind);

@@ -42,6 +42,14 @@ int shmx_lock_wait(struct shmx_lock *lock, const struct shmx_self *self, int64_t
 /* Wakes one who waits. */
 void shmx_lock_wake(struct shmx_lock *lock);
 
+/* Takes the lock if it is free. */
+static inline bool shmx_lock_try(struct shmx_lock *lock, shmx_task self) {
+  uint64_t free = 0;
+  /* Acquire pairs with the release in shmx_lock_release. */
+  return atomic_compare_exchange_strong_explicit(&lock->word, &free, self, memory_order_acquire,
+                                                 memory_order_relaxed);
+}
+
 /*
  * Waits for the lock until the deadline. Returns 0; -EOWNERDEAD: it is ours, and its owner before
  * died with it, so that what it guards may be half done; -ETIMEDOUT; -EINTR after a signal; -EFAULT
@@ -49,12 +57,7 @@ void shmx_lock_wake(struct shmx_lock *lock);
  */
 static inline int shmx_lock_acquire(struct shmx_lock *lock, int64_t deadline) {
   const struct shmx_self *self = shmx_self();
-  uint64_t free = 0;
-  /* Acquire pairs with the release in shmx_lock_release. */
-  if (atomic_compare_exchange_strong_explicit(&lock->word, &free, self->task, memory_order_acquire,
-                                              memory_order_relaxed))
-    return 0;
-  return shmx_lock_wait(lock, self, deadline);
+  return shmx_lock_try(lock, self->task) ? 0 : shmx_lock_wait(lock, self, deadline);
 }
 
 /* Whoever holds it: gives it up. */
@@ -84,13 +87,8 @@ int shmx_lock_enter_wait(struct shmx_lock *lock, const struct shmx_self *self, i
  * shmx_lock_leave. */
 static inline int shmx_lock_enter(struct shmx_lock *lock, int64_t deadline) {
   const struct shmx_self *self = shmx_self();
-  uint64_t free = 0;
   shmx_robust_begin(self, &lock->word);
-  /* Acquire, as in shmx_lock_acquire. */
-  if (atomic_compare_exchange_strong_explicit(&lock->word, &free, self->task, memory_order_acquire,
-                                              memory_order_relaxed))
-    return 0;
-  return shmx_lock_enter_wait(lock, self, deadline);
+  return shmx_lock_try(lock, self->task) ? 0 : shmx_lock_enter_wait(lock, self, deadline);
 }
 
 static inline void shmx_lock_leave(struct shmx_lock *lock) {

@@ -21,21 +21,34 @@ void shmx_mutex_open(shmx_mutex *mutex, void *memory) {
 void shmx_mutex_close(shmx_mutex *mutex) {
   struct shmx_mutex_memory *memory = mutex->memory;
   if (memory == NULL) return;
-  bool locked = mutex->owner != 0 && shmx_lock_owner(&memory->lock) == mutex->owner &&
-                atomic_load_explicit(&memory->turns, memory_order_relaxed) == mutex->turn;
-  if (locked && mutex->process == shmx_process_self()) shmx_lock_abandon(&memory->lock);
+  bool is_locked = mutex->owner != 0 && shmx_lock_owner(&memory->lock) == mutex->owner &&
+                   atomic_load_explicit(&memory->turns, memory_order_relaxed) == mutex->turn;
+  if (is_locked && mutex->process == shmx_process_self()) shmx_lock_abandon(&memory->lock);
   mutex->memory = NULL;
 }
 
-int shmx_mutex_lock(shmx_mutex *mutex, int64_t deadline) {
+/* The lock is ours: so it is told from later ones. */
+static void locked(shmx_mutex *mutex, shmx_task self) {
   struct shmx_mutex_memory *memory = mutex->memory;
-  if (shmx_mutex_is_mine(mutex)) return -EDEADLK;
-  int status = shmx_lock_acquire(&memory->lock, deadline);
-  if (status != 0 && status != -EOWNERDEAD) return status;
-  mutex->owner = shmx_self()->task;
+  mutex->owner = self;
   mutex->process = shmx_process_self();
   mutex->turn = atomic_load_explicit(&memory->turns, memory_order_relaxed) + 1;
   atomic_store_explicit(&memory->turns, mutex->turn, memory_order_relaxed);
+}
+
+int shmx_mutex_trylock(shmx_mutex *mutex) {
+  struct shmx_lock *lock = &mutex->memory->lock;
+  shmx_task self = shmx_self()->task;
+  if (shmx_lock_try(lock, self)) return locked(mutex, self), 0;
+  return shmx_lock_owner(lock) == self ? -EDEADLK : -EBUSY;
+}
+
+int shmx_mutex_lock(shmx_mutex *mutex, int64_t deadline) {
+  struct shmx_lock *lock = &mutex->memory->lock;
+  shmx_task self = shmx_self()->task;
+  if (shmx_lock_owner(lock) == self) return -EDEADLK;
+  int status = shmx_lock_acquire(lock, deadline);
+  if (status == 0 || status == -EOWNERDEAD) locked(mutex, self);
   return status;
 }
 

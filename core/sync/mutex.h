@@ -44,6 +44,11 @@ SHMX_API void shmx_mutex_close(shmx_mutex *mutex);
  */
 SHMX_API int shmx_mutex_lock(shmx_mutex *mutex, int64_t deadline);
 
+/* Locks if it is free, at the cost of one atomic operation. Returns 0; -EBUSY: it is held, or was
+ * by one who died, which shmx_mutex_lock finds out; -EDEADLK: this thread has it. Does not block.
+ */
+SHMX_API int shmx_mutex_trylock(shmx_mutex *mutex);
+
 /* Unlocks, and wakes one who waits. Errors: EPERM: this thread has not locked it. Does not block.
  */
 SHMX_API int shmx_mutex_unlock(shmx_mutex *mutex);

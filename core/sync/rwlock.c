@@ -154,7 +154,6 @@ static void keep(shmx_rwlock *rwlock, shmx_task self, uint32_t slot) {
   rwlock->owner = self;
   rwlock->process = shmx_process_self();
   rwlock->slot = slot;
-  rwlock->turn++;
 }
 
 int shmx_rwlock_read(shmx_rwlock *rwlock, int64_t deadline) {

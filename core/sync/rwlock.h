@@ -24,7 +24,6 @@ typedef struct shmx_rwlock {
   struct shmx_rwlock_memory *memory;
   uint64_t owner, process; /* who holds it through this handle; owner is 0 where nobody does */
   uint32_t slot;           /* a reader's; SHMX_READERS for the writer */
-  uint64_t turn;           /* the how manieth holding through this handle that is, or was */
 } shmx_rwlock;
 
 SHMX_API shmx_kind shmx_rwlock_kind(void);
