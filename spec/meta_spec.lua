@@ -88,6 +88,27 @@ describe("the meta file", function()
     for field in pairs(fields("shm.Layout")) do assert.is_truthy(layout[field], field) end
   end)
 
+  it("has the methods of an arena and of what is in it, and no other", function()
+    local arena <close> = assert(shm.arena(nil, "64K"))
+    local mutex = arena:mutex "m"
+    local objects = { Arena = arena, Mutex = mutex, RWLock = arena:rwlock "r", Semaphore = arena:semaphore("s", 1),
+      Condition = arena:condition "c", Barrier = arena:barrier("b", 1), Guard = mutex:guard() }
+    for owner, object in pairs(objects) do
+      assert.same(names_of(getmetatable(object).__index), (declared(owner)), owner)
+    end
+    local described = fields("shm.ArenaEntry")
+    assert.same(keys(described), keys(arena:objects()[1]))
+    local sysv <close> = assert(shm.arena(shm.PRIVATE, "64K", { owned = true }))
+    assert.same(keys(fields("shm.ArenaStat")), keys(sysv:stat()))
+    local kinds = {}
+    arena:array("a", "u8", 1)
+    arena:record("l", shm.record("OneByte", { "u8 field" }))
+    for _, entry in ipairs(arena:objects()) do kinds[entry.kind] = true end
+    local told = {}
+    for kind in text:match("@field kind ([^\n]+)"):gmatch('"(%w+)"') do told[kind] = true end
+    assert.same(told, kinds)
+  end)
+
   it("has the values of the module, and no other", function()
     local values = {}
     for name, value in pairs(shm) do
@@ -104,7 +125,8 @@ describe("the meta file", function()
   end)
 
   it("says of each function what it takes, returns, calls and may fail with", function()
-    for _, owner in ipairs { "shm", "Segment", "View", "Layout", "Record", "RecordArray" } do
+    for _, owner in ipairs { "shm", "Segment", "View", "Layout", "Record", "RecordArray", "Arena", "Mutex",
+      "RWLock", "Semaphore", "Condition", "Barrier", "Guard" } do
       local _, comments = declared(owner)
       for name, comment in pairs(comments) do
         assert.matches("%-%-%-%u.-%.", comment.text, 1, false, name)

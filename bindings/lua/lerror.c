@@ -4,11 +4,16 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-int lerror_return(lua_State *L, int status, const char *thing) {
+int lerror_return_message(lua_State *L, int status) {
   luaL_pushfail(L);
-  lua_pushfstring(L, "%s %s", thing, shmx_error_text(status));
+  lua_insert(L, -2);
   lua_pushstring(L, shmx_error_name(status));
   return 3;
+}
+
+int lerror_return(lua_State *L, int status, const char *thing) {
+  lua_pushfstring(L, "%s %s", thing, shmx_error_text(status));
+  return lerror_return_message(L, status);
 }
 
 int lerror_raise(lua_State *L, int status, const char *thing) {
@@ -21,10 +26,12 @@ int lerror_result(lua_State *L, int status, const char *thing) {
   return 1;
 }
 
-/* Keys in hexadecimal, as ipcs(1) prints them. */
+/* An object of an arena is in the place of a segment for its views. Keys in hexadecimal, as ipcs(1)
+ * prints them. */
 const char *lerror_push_name(lua_State *L, const shmx_name *name) {
   char hex[16];
   if (name->backing == SHMX_POSIX) return lua_pushfstring(L, "segment \"%s\"", name->posix);
+  if (name->backing == SHMX_PART) return lua_pushfstring(L, "object \"%s\"", name->posix);
   if (name->backing == SHMX_MEMFD) return lua_pushliteral(L, "anonymous segment");
   if (name->key != 0) {
     snprintf(hex, sizeof hex, "0x%08x", (unsigned)name->key);

@@ -9,6 +9,9 @@
 /* Returns nil, '<thing> <sentence>', "ENAME": for what the world may refuse. */
 int lerror_return(lua_State *L, int status, const char *thing);
 
+/* Replaces the message at the top by nil, the message, "ENAME". */
+int lerror_return_message(lua_State *L, int status);
+
 /* Raises '<thing> <sentence>': for misuse. Does not return. */
 int lerror_raise(lua_State *L, int status, const char *thing);
 

@@ -57,7 +57,7 @@ static void check_lost(lua_State *L, const struct lrecord *self) {
 
 /* Replaces a segment and a layout, at the top, by a handle. */
 static void push_handle(lua_State *L, const void *tag, uint64_t offset, uint64_t count) {
-  const shmx_segment *segment = lsegment_test(L, -2);
+  const shmx_segment *segment = lsegment_memory(L, -2);
   const shmx_layout *layout = llayout_test(L, -1);
   struct lrecord *self = lua_newuserdatauv(L, sizeof *self, PARTS);
   memset(self, 0, sizeof *self);
@@ -77,6 +77,14 @@ static void push_handle(lua_State *L, const void *tag, uint64_t offset, uint64_t
   lua_insert(L, -3);
   lua_setiuservalue(L, -3, LAYOUT);
   lua_setiuservalue(L, -2, SEGMENT);
+}
+
+void lrecord_push(lua_State *L) {
+  push_handle(L, &record_tag, 0, 1);
+}
+
+void lrecord_push_array(lua_State *L, uint64_t count) {
+  push_handle(L, &array_tag, 0, count);
 }
 
 static const shmx_layout *check_layout(lua_State *L) {

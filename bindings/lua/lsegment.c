@@ -1,5 +1,6 @@
 /* lsegment.c: segments as userdata: their methods and metamethods. Touches core. */
 #include "lua/lsegment.h"
+#include "lua/larena.h"
 #include "lua/larg.h"
 #include "lua/lerror.h"
 #include "lua/lrecord.h"
@@ -32,6 +33,13 @@ shmx_segment *lsegment_test(lua_State *L, int index) {
   struct lsegment *self = lua_touserdata(L, index);
   bool ours = self != NULL && lua_rawlen(L, index) == sizeof *self && self->tag == &tag;
   return ours ? &self->segment : NULL;
+}
+
+shmx_segment *lsegment_memory(lua_State *L, int index) {
+  shmx_segment *segment = lsegment_test(L, index);
+  struct lobject *object = lobject_test(L, index, &larena_array_type);
+  if (object == NULL) object = lobject_test(L, index, &larena_record_type);
+  return segment == NULL && object != NULL ? &object->object.memory : segment;
 }
 
 static shmx_segment *check(lua_State *L) {

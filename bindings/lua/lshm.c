@@ -2,6 +2,7 @@
  * lshm.c: the module "shm". luaopen_shm is at the end; from here, lsegment.c has the userdata,
  * larg.c reads arguments, lerror.c tells errors, and core/shmx.h does the work. Touches core.
  */
+#include "lua/larena.h"
 #include "lua/larg.h"
 #include "lua/lerror.h"
 #include "lua/llayout.h"
@@ -136,17 +137,10 @@ static int shm_limits(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"create", shm_create},
-    {"attach", shm_attach},
-    {"open", shm_open_},
-    {"remove", shm_remove},
-    {"read", lsegment_read},
-    {"write", lsegment_write},
-    {"ftok", shm_ftok},
-    {"list", shm_list},
-    {"limits", shm_limits},
-    {"record", llayout_define},
-    {NULL, NULL},
+    {"create", shm_create},     {"attach", shm_attach},  {"open", shm_open_},
+    {"remove", shm_remove},     {"read", lsegment_read}, {"write", lsegment_write},
+    {"ftok", shm_ftok},         {"list", shm_list},      {"limits", shm_limits},
+    {"record", llayout_define}, {"arena", larena_open},  {NULL, NULL},
 };
 
 SHMX_API int luaopen_shm(lua_State *L) {
@@ -155,6 +149,7 @@ SHMX_API int luaopen_shm(lua_State *L) {
   lview_register(L);
   llayout_register(L);
   lrecord_register(L);
+  larena_register(L);
   luaL_newlib(L, functions);
   lua_pushinteger(L, SHMX_PRIVATE);
   lua_setfield(L, -2, "PRIVATE");

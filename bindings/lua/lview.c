@@ -67,7 +67,7 @@ static struct lview *new_view(lua_State *L, int segment_index) {
 }
 
 void lview_push(lua_State *L, int index, shmx_type type, uint64_t offset, uint64_t count) {
-  const shmx_segment *segment = lsegment_test(L, index);
+  const shmx_segment *segment = lsegment_memory(L, index);
   struct lview *self = new_view(L, index);
   int status = shmx_view_open(&self->view, segment, shmx_type_size(type), offset, count);
   if (status == -ERANGE)

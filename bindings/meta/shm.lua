@@ -4,8 +4,8 @@
 --
 -- Everywhere: offsets and lengths are bytes, offsets count from 0, elements count from 1. Misuse (a wrong type,
 -- a range outside the segment, a detached segment, a write to a readonly one) raises an error. What the world
--- may refuse returns nil, a sentence, and the name of the errno: `nil, message, "EEXIST"`. Only `View:wait`
--- waits for another process. A segment belongs to the Lua state that made it; other threads' states make their
+-- may refuse returns nil, a sentence, and the name of the errno: `nil, message, "EEXIST"`. Only what has a timeout
+-- waits for another process; a signal runs the script's hook meanwhile (Ctrl-C raises "interrupted!"). A segment belongs to the Lua state that made it; other threads' states make their
 -- own. After fork, parent and child each have the segment, and detach on their own.
 
 ---How a segment is called: an integer is a System V key, a string `"/name"` a POSIX object, `{id=n}` an
@@ -131,6 +131,58 @@ local Record = {}
 ---@field [integer] shm.Record
 ---@operator len: integer
 local RecordArray = {}
+
+---Named objects in one segment, for any number of processes. Whoever is killed, at whatever instruction, leaves
+---nothing that others wait for and nothing half made. An object is found by its name, or made, all zero; asked for
+---again through the same arena, a lock is the same userdata. Closing the arena (`<close>`, collection) closes all that
+---was opened through it: views raise, and a mutex that is held is abandoned. After fork both processes have the
+---arena, and the child owns no lock that the parent owns. tostring says what it is.
+---@class shm.Arena
+local Arena = {}
+
+---What the directory of an arena says of an object.
+---@class shm.ArenaEntry
+---@field name string
+---@field kind "array"|"record"|"mutex"|"rwlock"|"semaphore"|"condition"|"barrier"
+---@field size integer bytes
+---@field count integer elements, permits or parties; else 1
+
+---@class shm.ArenaStat
+---@field size integer bytes in all
+---@field used integer bytes of the header and of objects, also of removed ones that somebody has open
+---@field largest integer bytes that the largest new object may have
+---@field objects integer how many there are
+---@field max_objects integer how many there may be: one for each 2 KiB, from 16 to 1,024
+---@field handles integer how often the arena is open, in all processes
+---@field max_handles integer how often it may be: one for each 2 KiB, from 128 to 512
+---@field id? integer System V: the identifier of the segment
+
+---A mutex. Its owner is a thread; one that dies, or closes its Lua state or arena, leaves it to the next, who is told
+---EOWNERDEAD. A stopped owner keeps it.
+---@class shm.Mutex
+local Mutex = {}
+
+---Many readers or one writer. A writer that waits keeps new readers out. At most 128 read at once; more wait. A thread
+---holds it once.
+---@class shm.RWLock
+local RWLock = {}
+
+---So many permits. What is taken comes back when its taker dies or closes its Lua state, so only what was taken can be
+---released. (A signal from one process to another is a condition's.)
+---@class shm.Semaphore
+local Semaphore = {}
+
+---Waiting for another process to say that something has changed. It may wake for no reason: wait in a loop.
+---@class shm.Condition
+local Condition = {}
+
+---A place in time where so many processes meet before any goes on.
+---@class shm.Barrier
+local Barrier = {}
+
+---What a lock is held by: given up by `unlock`, `<close>` or collection, once.
+---@class shm.Guard
+local Guard = {}
 
 ---@class shm
 ---@field PRIVATE integer IPC_PRIVATE: as a name for create, a new System V segment without a key
@@ -583,5 +635,278 @@ function Record:totable() end
 ---Errors: none.
 ---@return table[] records
 function RecordArray:totable() end
+
+---Opens an arena, or creates it; two processes that do so at once get the same. One whose creator was killed on the
+---way is completed. Without a size it must exist.
+---System calls: those of `shm.open`; stat(2) on /proc/self/ns.
+---Errors: those of `shm.open`; ERANGE (it has another size), EPROTOTYPE (the segment is no arena), EPROTONOSUPPORT
+---(another version made it), EXDEV (of another PID or time namespace), EUSERS, EBADMSG, ETIMEDOUT.
+---@param name shm.Name nil is anonymous: a forked child inherits it
+---@param size? shm.Size at least 8192 bytes
+---@param opts? shm.CreateOptions not readonly
+---@return shm.Arena? arena
+---@return string? message
+---@return shm.Errno? code
+function shm.arena(name, size, opts) end
+
+---Finds or makes a mutex.
+---System calls: futex(2), if another changes the directory at the moment.
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (the name is another kind's), EBADMSG, EFAULT,
+---ETIMEDOUT.
+---@param name string 1 to 63 bytes
+---@return shm.Mutex? mutex
+---@return string? message
+---@return shm.Errno? code
+function Arena:mutex(name) end
+
+---Finds or makes a lock of many readers or one writer.
+---System calls: futex(2), if another changes the directory at the moment.
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (the name is another kind's), EBADMSG, EFAULT,
+---ETIMEDOUT.
+---@param name string 1 to 63 bytes
+---@return shm.RWLock? rwlock
+---@return string? message
+---@return shm.Errno? code
+function Arena:rwlock(name) end
+
+---Finds or makes a semaphore.
+---System calls: futex(2), if another changes the directory at the moment.
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, or another number of permits), EBADMSG, EFAULT,
+---ETIMEDOUT.
+---@param name string 1 to 63 bytes
+---@param n integer permits, 1 to 32767; the same for all who open it
+---@return shm.Semaphore? semaphore
+---@return string? message
+---@return shm.Errno? code
+function Arena:semaphore(name, n) end
+
+---Finds or makes a condition.
+---System calls: futex(2), if another changes the directory at the moment.
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (the name is another kind's), EBADMSG, EFAULT,
+---ETIMEDOUT.
+---@param name string 1 to 63 bytes
+---@return shm.Condition? condition
+---@return string? message
+---@return shm.Errno? code
+function Arena:condition(name) end
+
+---Finds or makes a barrier.
+---System calls: futex(2), if another changes the directory at the moment.
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, or another number of parties), EBADMSG, EFAULT,
+---ETIMEDOUT.
+---@param name string 1 to 63 bytes
+---@param n integer parties, 1 to 32767; the same for all who open it
+---@return shm.Barrier? barrier
+---@return string? message
+---@return shm.Errno? code
+function Arena:barrier(name, n) end
+
+---Finds or makes an array, and views it: a view of elements, or, for a layout, an array of records.
+---System calls: futex(2), if another changes the directory at the moment.
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, type, layout or count), EBADMSG, EFAULT,
+---ETIMEDOUT.
+---@param name string 1 to 63 bytes
+---@param type shm.Type
+---@param n integer elements, at least 1
+---@return shm.View? view
+---@return string? message
+---@return shm.Errno? code
+---@overload fun(self: shm.Arena, name: string, layout: shm.Layout, n: integer): shm.RecordArray?
+function Arena:array(name, type, n) end
+
+---Finds or makes a record.
+---System calls: futex(2), if another changes the directory at the moment.
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, or another layout), EBADMSG, EFAULT,
+---ETIMEDOUT.
+---@param name string 1 to 63 bytes
+---@param layout shm.Layout all its fields, their names and offsets must be the same for all who open it
+---@return shm.Record? record
+---@return string? message
+---@return shm.Errno? code
+function Arena:record(name, layout) end
+
+---All objects, in the order of their places in the directory.
+---System calls: futex(2), if another changes the directory at the moment.
+---Errors: EFAULT, ETIMEDOUT.
+---@return shm.ArenaEntry[]? objects
+---@return string? message
+---@return shm.Errno? code
+function Arena:objects() end
+
+---Removes an object. Its name may be used anew at once. Those who have it open get EIDRM from then on (views raise it,
+---waits end with it), and its memory is used again when all of them have closed it or died.
+---System calls: futex(2), if another changes the directory at the moment; kill(2) and /proc, to see who lives.
+---Errors: ENOENT, EFAULT, ETIMEDOUT.
+---@param name string
+---@return true? removed
+---@return string? message
+---@return shm.Errno? code
+function Arena:remove(name) end
+
+---Size, use and limits.
+---System calls: as `remove`.
+---Errors: EFAULT, ETIMEDOUT.
+---@return shm.ArenaStat? stat
+---@return string? message
+---@return shm.Errno? code
+function Arena:stat() end
+
+---Closes the arena and all that was opened through it. The segment stays, with its name, unless it is owned. Closing
+---it again is harmless.
+---System calls: those of `segment:detach`.
+---Errors: none.
+---@return true closed
+function Arena:close() end
+
+---Locks, after a wait if need be. `true, "EOWNERDEAD"`: locked, but the owner before died with it: repair what it
+---guards. Locking twice raises.
+---System calls: futex(2), after a spin of some microseconds; kill(2) and /proc/TID/stat, to see whether the owner lives.
+---Errors: ETIMEDOUT (the message says who has it), EIDRM.
+---@param timeout? number seconds; nil waits for ever, 0 only tries
+---@return true? locked
+---@return string? message or "EOWNERDEAD"
+---@return shm.Errno? code
+function Mutex:lock(timeout) end
+
+---Locks if nobody has it; as `lock(0)`, with another code.
+---System calls: as `lock`, without waiting.
+---Errors: EBUSY (the message says who has it), EIDRM.
+---@return true? locked
+---@return string? message or "EOWNERDEAD"
+---@return shm.Errno? code
+function Mutex:trylock() end
+
+---Unlocks. Raises where this thread has not locked it; the message says who has.
+---System calls: futex(2), if somebody waits.
+---Errors: EIDRM.
+---@return true? unlocked
+---@return string? message
+---@return shm.Errno? code
+function Mutex:unlock() end
+
+---Locks, and returns a guard that unlocks: `local g <close> = assert(m:guard())`. Behind it "EOWNERDEAD", as for `lock`.
+---System calls: as `lock`.
+---Errors: as `lock`.
+---@param timeout? number seconds; nil waits for ever
+---@return shm.Guard? guard
+---@return string? message or "EOWNERDEAD"
+---@return shm.Errno? code
+function Mutex:guard(timeout) end
+
+---Locks, calls the function, and unlocks whatever it does: return, raise, or yield and be resumed. Returns what it
+---returns. Whether the owner before died, `ownerdead` says.
+---System calls: as `lock`.
+---Errors: EIDRM; what the function raises.
+---@param fn function
+---@param ... any arguments of the function
+---@return any ...
+function Mutex:with(fn, ...) end
+
+---Has this thread locked the mutex, and did its owner before die with it?
+---System calls: none.
+---Errors: none.
+---@return boolean died
+function Mutex:ownerdead() end
+
+---Holds the lock together with other readers: `local g <close> = assert(rw:read())`. `guard, "EOWNERDEAD"`: held, but
+---a writer died and none has written since. Holding it twice raises.
+---System calls: as `Mutex:lock`.
+---Errors: ETIMEDOUT (the message says who has it), EIDRM.
+---@param timeout? number seconds; nil waits for ever
+---@return shm.Guard? guard
+---@return string? message or "EOWNERDEAD"
+---@return shm.Errno? code
+function RWLock:read(timeout) end
+
+---Holds the lock alone. `guard, "EOWNERDEAD"`: held, but a writer died, and what it wrote may be half done; or a
+---reader did. Unlocking it says that all is well again. Holding it twice raises.
+---System calls: as `Mutex:lock`.
+---Errors: ETIMEDOUT (the message says who has it), EIDRM.
+---@param timeout? number seconds; nil waits for ever
+---@return shm.Guard? guard
+---@return string? message or "EOWNERDEAD"
+---@return shm.Errno? code
+function RWLock:write(timeout) end
+
+---Takes permits, all at once or none: `acquire()`, `acquire(timeout)`, `acquire(n, timeout)`. `true, "EOWNERDEAD"`:
+---taken, and some came back from one who died with them. More than there are, with those this thread has, raises.
+---System calls: as `Mutex:lock`.
+---Errors: ETIMEDOUT, EIDRM.
+---@param n? integer default 1
+---@param timeout? number seconds; nil waits for ever, 0 only tries
+---@return true? acquired
+---@return string? message or "EOWNERDEAD"
+---@return shm.Errno? code
+---@overload fun(self: shm.Semaphore, timeout?: number): true?, string?, shm.Errno?
+function Semaphore:acquire(n, timeout) end
+
+---Gives permits back. Raises where this thread has not taken so many through this arena.
+---System calls: futex(2), if somebody waits.
+---Errors: EIDRM.
+---@param n? integer default 1
+---@return true? released
+---@return string? message
+---@return shm.Errno? code
+function Semaphore:release(n) end
+
+---How many can be had now, those of the dead included.
+---System calls: kill(2) and /proc, to see who lives.
+---Errors: EIDRM.
+---@return integer? value
+---@return string? message
+---@return shm.Errno? code
+function Semaphore:value() end
+
+---Unlocks the mutex, sleeps until it is notified, and locks the mutex again, however long that takes. Raises where this
+---thread has not locked the mutex; the message says who has. Wakes for signals, and sometimes for nothing.
+---`true, "EOWNERDEAD"`: the mutex came from one who died. After ETIMEDOUT the mutex is locked, too.
+---System calls: futex(2).
+---Errors: ETIMEDOUT, EIDRM.
+---@param mutex shm.Mutex
+---@param timeout? number seconds; nil waits for ever
+---@return true? notified
+---@return string? message or "EOWNERDEAD"
+---@return shm.Errno? code
+function Condition:wait(mutex, timeout) end
+
+---Wakes one who waits. Should that one be killed before it can act, the others wake within a tenth of a second.
+---System calls: futex(2), if somebody waits.
+---Errors: EIDRM.
+---@return true? notified
+---@return string? message
+---@return shm.Errno? code
+function Condition:notify() end
+
+---Wakes all who wait.
+---System calls: futex(2), if somebody waits.
+---Errors: EIDRM.
+---@return true? notified
+---@return string? message
+---@return shm.Errno? code
+function Condition:notify_all() end
+
+---Waits until all have come. One of them, the last, is told `true, true`, the others `true, false`. If one of those who
+---wait dies, all others are told EOWNERDEAD, and the barrier is as new. Who times out does not wait any more.
+---System calls: futex(2); kill(2) and /proc, to see who lives.
+---Errors: EOWNERDEAD, ETIMEDOUT, EIDRM.
+---@param timeout? number seconds; nil waits for ever
+---@return true? met
+---@return boolean|string? last or message
+---@return shm.Errno? code
+function Barrier:wait(timeout) end
+
+---How many wait now.
+---System calls: none.
+---Errors: EIDRM.
+---@return integer? waiting
+---@return string? message
+---@return shm.Errno? code
+function Barrier:waiting() end
+
+---Gives up what is held. Once: again, it does nothing and returns false.
+---System calls: futex(2), if somebody waits.
+---Errors: none.
+---@return boolean unlocked
+function Guard:unlock() end
 
 return shm

@@ -270,7 +270,8 @@ int shmx_arena_stat(shmx_arena *arena, shmx_arena_status *status) {
   int entered = enter(arena);
   if (entered != 0) return entered;
   shmx_directory_sweep(arena);
-  *status = (shmx_arena_status){.size = arena->segment.object.size, .entries = arena->entries};
+  *status = (shmx_arena_status){
+      .size = arena->segment.object.size, .entries = arena->entries, .handles_max = arena->members};
   for (uint32_t entry = 0; entry < arena->entries; entry++)
     status->objects += shmx_directory_read(arena, entry, &found) && found.state == SHMX_LIVE;
   shmx_directory_space(arena, &status->used, &status->largest);

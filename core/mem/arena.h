@@ -103,11 +103,11 @@ typedef struct shmx_arena_entry {
 SHMX_API int shmx_arena_list(shmx_arena *arena, shmx_arena_entry *list, size_t room, size_t *count);
 
 typedef struct shmx_arena_status {
-  uint64_t size;             /* bytes in all */
-  uint64_t used;             /* bytes of the header and of objects, also removed ones in use */
-  uint64_t largest;          /* bytes that the largest new object may have */
-  uint32_t objects, entries; /* how many there are, and may be */
-  uint32_t handles;          /* open, in all processes */
+  uint64_t size;                 /* bytes in all */
+  uint64_t used;                 /* bytes of the header and of objects, also removed ones in use */
+  uint64_t largest;              /* bytes that the largest new object may have */
+  uint32_t objects, entries;     /* how many there are, and may be */
+  uint32_t handles, handles_max; /* open, in all processes, and may be */
 } shmx_arena_status;
 
 /* Errors: EBADF, EFAULT, ETIMEDOUT, EUSERS. */

@@ -99,36 +99,38 @@ static bool has_dead(const shmx_barrier *barrier, uint64_t round) {
 
 /* ---- coming, waiting, going ---- */
 
-enum arrival { WAITING, LAST, FAILED };
-
 /* Within the lock. A place that has our name already is ours: only a lie can have put it there. */
-static enum arrival come(const shmx_barrier *barrier, uint64_t round, shmx_task self) {
-  struct shmx_barrier_memory *memory = barrier->memory;
+static void take_place(const shmx_barrier *barrier, uint64_t round, shmx_task self) {
   uint32_t place = find(barrier, round, self);
   if (place == barrier->parties) place = find(barrier, round, 0);
-  if (place != barrier->parties) occupy(&memory->places[place], round, self);
-  if (count(barrier, round) < barrier->parties) return WAITING;
-  bool failed = has_dead(barrier, round);
-  end_round(memory, round, failed);
-  return failed ? FAILED : LAST;
+  if (place != barrier->parties) occupy(&barrier->memory->places[place], round, self);
 }
 
-/* Leaves before the round is over. If it is, it was, and `status` does not count. */
-static int go(const shmx_barrier *barrier, uint64_t round, int status) {
+int shmx_barrier_come(shmx_barrier *barrier, int64_t deadline, uint64_t *round) {
   struct shmx_barrier_memory *memory = barrier->memory;
-  shmx_task self = shmx_self()->task;
+  int status = shmx_lock_enter(&memory->lock, deadline);
+  if (status != 0 && status != -EOWNERDEAD) return status;
+  *round = round_of(memory);
+  take_place(barrier, *round, shmx_self()->task);
+  bool full = count(barrier, *round) >= barrier->parties;
+  bool failed = full && has_dead(barrier, *round);
+  if (full) end_round(memory, *round, failed);
+  shmx_lock_leave(&memory->lock);
+  return !full ? -EAGAIN : failed ? -EOWNERDEAD : 0;
+}
+
+int shmx_barrier_go(shmx_barrier *barrier, uint64_t round, int status) {
+  struct shmx_barrier_memory *memory = barrier->memory;
   int entered;
   do
     entered = shmx_lock_enter(&memory->lock, 0);
   while (entered == -EINTR);
   if (entered != 0 && entered != -EOWNERDEAD) return status;
-  if (round_of(memory) != round) {
+  uint32_t place = find(barrier, round, shmx_self()->task);
+  if (round_of(memory) != round)
     status = result_of(memory, round);
-  } else {
-    uint32_t place = find(barrier, round, self);
-    if (place != barrier->parties)
-      atomic_store_explicit(&memory->places[place].task, 0, memory_order_relaxed);
-  }
+  else if (place != barrier->parties)
+    atomic_store_explicit(&memory->places[place].task, 0, memory_order_relaxed);
   shmx_lock_leave(&memory->lock);
   return status;
 }
@@ -143,33 +145,30 @@ static void look_for_dead(const shmx_barrier *barrier, uint64_t round, int64_t d
   shmx_lock_leave(&memory->lock);
 }
 
-static int wait_for_end(const shmx_barrier *barrier, uint64_t round, int64_t deadline) {
+int shmx_barrier_await(shmx_barrier *barrier, uint64_t round, int64_t deadline) {
   struct shmx_barrier_memory *memory = barrier->memory;
   int64_t look = shmx_clock_now() + SHMX_FIRST_SLICE;
   for (;;) {
     uint32_t ticket = shmx_event_prepare(&memory->ended);
     if (round_of(memory) != round) return result_of(memory, round);
     int status = shmx_event_wait(&memory->ended, ticket, look < deadline ? look : deadline);
-    if (status != 0 && status != -ETIMEDOUT) return go(barrier, round, status);
+    if (status != 0 && status != -ETIMEDOUT) return status;
     int64_t now = shmx_clock_now();
     if (now >= look) {
       look_for_dead(barrier, round, deadline);
       look = now + SHMX_SLICE;
     }
-    if (now >= deadline) return go(barrier, round, -ETIMEDOUT);
+    if (round_of(memory) == round && now >= deadline) return -ETIMEDOUT;
   }
 }
 
 int shmx_barrier_wait(shmx_barrier *barrier, int64_t deadline, bool *last) {
-  struct shmx_barrier_memory *memory = barrier->memory;
-  int status = shmx_lock_enter(&memory->lock, deadline);
-  if (status != 0 && status != -EOWNERDEAD) return status;
-  uint64_t round = round_of(memory);
-  enum arrival arrival = come(barrier, round, shmx_self()->task);
-  shmx_lock_leave(&memory->lock);
-  if (last != NULL) *last = arrival == LAST;
-  if (arrival == WAITING) return wait_for_end(barrier, round, deadline);
-  return arrival == LAST ? 0 : -EOWNERDEAD;
+  uint64_t round;
+  int status = shmx_barrier_come(barrier, deadline, &round);
+  if (last != NULL) *last = status == 0;
+  if (status != -EAGAIN) return status;
+  status = shmx_barrier_await(barrier, round, deadline);
+  return status == 0 || status == -EOWNERDEAD ? status : shmx_barrier_go(barrier, round, status);
 }
 
 uint32_t shmx_barrier_waiting(const shmx_barrier *barrier) {

@@ -33,6 +33,19 @@ SHMX_API void shmx_barrier_open(shmx_barrier *barrier, void *memory, uint32_t pa
  */
 SHMX_API int shmx_barrier_wait(shmx_barrier *barrier, int64_t deadline, bool *last);
 
+/*
+ * The parts of shmx_barrier_wait, for who has more to look after meanwhile: come; wait, perhaps
+ * several times; and, if the round is not over, go.
+ *
+ * come: 0: all have come, and this one was the last; -EAGAIN: wait for the end of `round`, or go;
+ *   -EOWNERDEAD; -ETIMEDOUT, -EINTR, -EFAULT: not there.
+ * await: 0 or -EOWNERDEAD: the round is over; -ETIMEDOUT, -EINTR, -EFAULT: it was not.
+ * go: `status`; or 0 or -EOWNERDEAD, should the round have ended before.
+ */
+SHMX_API int shmx_barrier_come(shmx_barrier *barrier, int64_t deadline, uint64_t *round);
+SHMX_API int shmx_barrier_await(shmx_barrier *barrier, uint64_t round, int64_t deadline);
+SHMX_API int shmx_barrier_go(shmx_barrier *barrier, uint64_t round, int status);
+
 /* How many wait now. It may change at once. */
 SHMX_API uint32_t shmx_barrier_waiting(const shmx_barrier *barrier);
 

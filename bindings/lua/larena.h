@@ -1,0 +1,25 @@
+/* larena.h: the userdata that Lua has for an arena. Touches core. */
+#ifndef SHMX_LUA_LARENA_H
+#define SHMX_LUA_LARENA_H
+
+#include "lua/lobject.h"
+
+/* User value of an arena: a table, name of an object -> the userdata that has it open. */
+enum { LARENA_OBJECTS = 1 };
+
+/* Makes the metatables of arenas and of all that is in them. Pushes nothing. */
+void larena_register(lua_State *L);
+
+/* shm.arena(name, size [, opts]) */
+int larena_open(lua_State *L);
+
+/* The receiver of a method; raises where it is no arena, or a closed one. */
+shmx_arena *larena_check(lua_State *L);
+
+/* Pushes what an arena is called in messages, 'arena "/app"', and returns it. */
+const char *larena_push_name(lua_State *L, const shmx_arena *arena);
+
+/* An array or a record as the memory of views; scripts see the views only. */
+extern const struct lobject_type larena_array_type, larena_record_type;
+
+#endif

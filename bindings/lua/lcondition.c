@@ -1,0 +1,85 @@
+/* lcondition.c: c:wait, c:notify, c:notify_all. Touches core. */
+#include "lua/lerror.h"
+#include "lua/lmutex.h"
+#include "lua/lsync.h"
+#include "lua/lwait.h"
+
+struct lcondition {
+  struct lobject base;
+  shmx_condition condition;
+};
+
+static void opened(struct lobject *self, uint64_t count) {
+  (void)count;
+  shmx_condition_open(&((struct lcondition *)self)->condition, self->object.memory.object.data);
+}
+
+const struct lobject_type lcondition_type = {"shm.condition", SHMX_KIND_CONDITION,
+                                             sizeof(struct lcondition), opened, NULL};
+
+static struct lcondition *check(lua_State *L) {
+  return lobject_check(L, 1, &lcondition_type);
+}
+
+/* Raises if this thread has not locked the mutex. */
+static int check_mine(lua_State *L, struct lmutex *mutex) {
+  int status = shmx_arena_object_check(&mutex->base.object);
+  if (status == 0 && !shmx_mutex_is_mine(&mutex->mutex))
+    lobject_return(L, &mutex->base, -EPERM, shmx_mutex_holder(&mutex->mutex));
+  return status;
+}
+
+/* Until notified. A signal is a reason to wake, too: the script looks at its condition again. */
+static int sleep_until(struct lcondition *self, uint32_t ticket, int64_t deadline) {
+  int status;
+  do {
+    status = shmx_arena_object_check(&self->base.object);
+    if (status == 0) status = shmx_condition_sleep(&self->condition, ticket, deadline);
+  } while (status == -EAGAIN);
+  return status;
+}
+
+/* From a mutex that is locked to one that is, also where the wait has failed. */
+static int condition_wait(lua_State *L) {
+  struct lcondition *self = check(L);
+  struct lmutex *mutex = lobject_check(L, 2, &lmutex_type);
+  int64_t deadline = lwait_check_deadline(L, 3);
+  int status = check_mine(L, mutex);
+  if (status != 0) return lobject_return(L, &mutex->base, status, 0);
+  status = shmx_arena_object_check(&self->base.object);
+  if (status != 0) return lobject_return(L, &self->base, status, 0);
+  uint32_t ticket = shmx_condition_ticket(&self->condition);
+  shmx_mutex_unlock(&mutex->mutex);
+  status = sleep_until(self, ticket, deadline);
+  int locked = lmutex_lock(L, mutex, SHMX_FOREVER);
+  if (status == -EINTR) lwait_run_hook(L);
+  if (locked != 0) return lobject_return(L, &mutex->base, locked, 0);
+  if (status == -ETIMEDOUT) {
+    lua_pushfstring(L, "%s was not notified in time", lobject_push_name(L, &self->base));
+    return lerror_return_message(L, status);
+  }
+  return lobject_return(L, &self->base, status == -EINTR ? 0 : status, 0);
+}
+
+static int notify(lua_State *L, void (*wake)(shmx_condition *)) {
+  struct lcondition *self = check(L);
+  int status = shmx_arena_object_check(&self->base.object);
+  if (status == 0) wake(&self->condition);
+  return lobject_return(L, &self->base, status, 0);
+}
+
+static int condition_notify(lua_State *L) {
+  return notify(L, shmx_condition_notify);
+}
+
+static int condition_notify_all(lua_State *L) {
+  return notify(L, shmx_condition_notify_all);
+}
+
+void lcondition_register(lua_State *L) {
+  static const luaL_Reg methods[] = {{"wait", condition_wait},
+                                     {"notify", condition_notify},
+                                     {"notify_all", condition_notify_all},
+                                     {NULL, NULL}};
+  lobject_register(L, &lcondition_type, methods);
+}

@@ -1,0 +1,73 @@
+/* lguard.c: guards as userdata. The user value is the object that is held. Touches core. */
+#include "lua/lguard.h"
+
+#include <string.h>
+
+#define TYPE_NAME "shm.guard"
+
+struct lguard {
+  const void *tag;
+  struct lobject *object; /* NULL: nothing is held */
+  lguard_release *release;
+};
+
+static const char tag;
+
+static struct lguard *check(lua_State *L) {
+  struct lguard *self = lua_touserdata(L, 1);
+  bool ours = self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &tag;
+  if (!ours) luaL_typeerror(L, 1, TYPE_NAME " (methods are called with a colon)");
+  return self;
+}
+
+void lguard_push(lua_State *L, lguard_release *release) {
+  struct lguard *self = lua_newuserdatauv(L, sizeof *self, 1);
+  memset(self, 0, sizeof *self);
+  self->tag = &tag;
+  self->release = release;
+  luaL_setmetatable(L, TYPE_NAME);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+}
+
+int lguard_return(lua_State *L, struct lobject *object, int status, uint32_t holder) {
+  if (status != 0 && status != -EOWNERDEAD) return lobject_return(L, object, status, holder);
+  struct lguard *self = lua_touserdata(L, -1);
+  self->object = object;
+  if (status == 0) return 1;
+  lua_pushliteral(L, "EOWNERDEAD");
+  return 2;
+}
+
+/* Once: what the thread has taken since is not meant. Another may have given it up before, and a
+ * closed object has done so. */
+static int guard_close(lua_State *L) {
+  struct lguard *self = check(L);
+  struct lobject *object = self->object;
+  self->object = NULL;
+  if (object != NULL && object->object.memory.object.data != NULL) self->release(object);
+  lua_pushboolean(L, object != NULL);
+  return 1;
+}
+
+static int guard_tostring(lua_State *L) {
+  const struct lguard *self = check(L);
+  if (self->object == NULL)
+    lua_pushliteral(L, "guard (unlocked)");
+  else
+    lua_pushfstring(L, "guard of %s", lobject_push_name(L, self->object));
+  return 1;
+}
+
+void lguard_register(lua_State *L) {
+  static const luaL_Reg methods[] = {{"unlock", guard_close}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__gc", guard_close},
+                                         {"__close", guard_close},
+                                         {"__tostring", guard_tostring},
+                                         {NULL, NULL}};
+  luaL_newmetatable(L, TYPE_NAME);
+  luaL_setfuncs(L, metamethods, 0);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,114 @@
+/* lmutex.c: m:lock, m:trylock, m:unlock, m:guard, m:with. Touches core. */
+#include "lua/lmutex.h"
+#include "lua/lguard.h"
+#include "lua/lwait.h"
+
+static void opened(struct lobject *self, uint64_t count) {
+  (void)count;
+  shmx_mutex_open(&((struct lmutex *)self)->mutex, self->object.memory.object.data);
+}
+
+static void closing(shmx_arena_object *object) {
+  struct lobject *base = (struct lobject *)((char *)object - offsetof(struct lobject, object));
+  shmx_mutex_close(&((struct lmutex *)base)->mutex);
+}
+
+const struct lobject_type lmutex_type = {"shm.mutex", SHMX_KIND_MUTEX, sizeof(struct lmutex),
+                                         opened, closing};
+
+static struct lmutex *check(lua_State *L) {
+  return lobject_check(L, 1, &lmutex_type);
+}
+
+/* ---- locking ---- */
+
+static int try_lock(struct lobject *self, void *context, int64_t deadline) {
+  (void)context;
+  return shmx_mutex_lock(&((struct lmutex *)self)->mutex, deadline);
+}
+
+/* The free mutex first: it needs no clock. */
+int lmutex_lock(lua_State *L, struct lmutex *self, int64_t deadline) {
+  int status = shmx_arena_object_check(&self->base.object);
+  if (status == 0) status = shmx_mutex_trylock(&self->mutex);
+  return status == -EBUSY ? lobject_wait(L, &self->base, try_lock, NULL, deadline) : status;
+}
+
+/* Who is in the way; nobody, where the mutex may not be looked at. */
+static uint32_t holder_of(struct lmutex *self) {
+  return shmx_arena_object_check(&self->base.object) == 0 ? shmx_mutex_holder(&self->mutex) : 0;
+}
+
+static int result(lua_State *L, struct lmutex *self, int status) {
+  if (status == 0) return lua_pushboolean(L, 1), 1;
+  return lobject_return(L, &self->base, status, holder_of(self));
+}
+
+static int mutex_lock(lua_State *L) {
+  struct lmutex *self = check(L);
+  int64_t deadline = lwait_check_deadline(L, 2);
+  return result(L, self, lmutex_lock(L, self, deadline));
+}
+
+static int mutex_trylock(lua_State *L) {
+  struct lmutex *self = check(L);
+  int status = lmutex_lock(L, self, 0);
+  return result(L, self, status == -ETIMEDOUT ? -EBUSY : status);
+}
+
+static int unlock(struct lobject *base) {
+  struct lmutex *self = (struct lmutex *)base;
+  return shmx_mutex_unlock(&self->mutex);
+}
+
+/* A mutex that was removed while we held it: there is nothing left to unlock for anybody. */
+static int mutex_unlock(lua_State *L) {
+  struct lmutex *self = check(L);
+  int status = shmx_arena_object_check(&self->base.object);
+  return result(L, self, status == 0 ? unlock(&self->base) : status);
+}
+
+static int mutex_ownerdead(lua_State *L) {
+  struct lmutex *self = check(L);
+  bool open = shmx_arena_object_check(&self->base.object) == 0;
+  lua_pushboolean(L, open && shmx_mutex_owner_died(&self->mutex));
+  return 1;
+}
+
+/* ---- holding it for a while ---- */
+
+static int mutex_guard(lua_State *L) {
+  struct lmutex *self = check(L);
+  int64_t deadline = lwait_check_deadline(L, 2);
+  lguard_push(L, unlock);
+  int status = lmutex_lock(L, self, deadline);
+  return lguard_return(L, &self->base, status, status != 0 ? holder_of(self) : 0);
+}
+
+/* The function has ended, or raised, or been resumed after a yield: unlock, and pass it on. */
+static int finish_with(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  struct lmutex *self = lua_touserdata(L, 1);
+  if (self->base.object.memory.object.data != NULL && shmx_mutex_is_mine(&self->mutex))
+    unlock(&self->base);
+  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
+  return lua_gettop(L) - 1;
+}
+
+static int mutex_with(lua_State *L) {
+  struct lmutex *self = check(L);
+  luaL_checkany(L, 2);
+  int status = lmutex_lock(L, self, SHMX_FOREVER);
+  if (status != 0 && status != -EOWNERDEAD) return result(L, self, status);
+  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, finish_with);
+  return finish_with(L, status, 0);
+}
+
+void lmutex_register(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"lock", mutex_lock},   {"trylock", mutex_trylock}, {"unlock", mutex_unlock},
+      {"guard", mutex_guard}, {"with", mutex_with},       {"ownerdead", mutex_ownerdead},
+      {NULL, NULL},
+  };
+  lobject_register(L, &lmutex_type, methods);
+}
