@@ -4,9 +4,10 @@
 --
 -- Everywhere: offsets and lengths are bytes, offsets count from 0, elements count from 1. Misuse (a wrong type,
 -- a range outside the segment, a detached segment, a write to a readonly one) raises an error. What the world
--- may refuse returns nil, a sentence, and the name of the errno: `nil, message, "EEXIST"`. Only what has a timeout
--- waits for another process; a signal runs the script's hook meanwhile (Ctrl-C raises "interrupted!"). A segment belongs to the Lua state that made it; other threads' states make their
--- own. After fork, parent and child each have the segment, and detach on their own.
+-- may refuse returns nil, a sentence, and the name of the errno: `nil, message, "EEXIST"`. Only what has a
+-- timeout waits for another process; a signal runs the script's hook meanwhile (Ctrl-C raises "interrupted!").
+-- A segment belongs to the Lua state that made it; other threads' states make their own. After fork, parent and
+-- child each have the segment, and detach on their own.
 
 ---How a segment is called: an integer is a System V key, a string `"/name"` a POSIX object, `{id=n}` an
 ---existing System V segment by its identifier, nil anonymous memory (a memfd), which a forked child inherits.
@@ -651,7 +652,8 @@ function shm.arena(name, size, opts) end
 
 ---Finds or makes a mutex.
 ---System calls: futex(2), if another changes the directory at the moment.
----Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (the name is another kind's), EBADMSG, EFAULT,
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (the name is another kind's), EBADMSG,
+---EFAULT,
 ---ETIMEDOUT.
 ---@param name string 1 to 63 bytes
 ---@return shm.Mutex? mutex
@@ -661,7 +663,8 @@ function Arena:mutex(name) end
 
 ---Finds or makes a lock of many readers or one writer.
 ---System calls: futex(2), if another changes the directory at the moment.
----Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (the name is another kind's), EBADMSG, EFAULT,
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (the name is another kind's), EBADMSG,
+---EFAULT,
 ---ETIMEDOUT.
 ---@param name string 1 to 63 bytes
 ---@return shm.RWLock? rwlock
@@ -671,7 +674,8 @@ function Arena:rwlock(name) end
 
 ---Finds or makes a semaphore.
 ---System calls: futex(2), if another changes the directory at the moment.
----Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, or another number of permits), EBADMSG, EFAULT,
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, or another number of
+---permits), EBADMSG, EFAULT,
 ---ETIMEDOUT.
 ---@param name string 1 to 63 bytes
 ---@param n integer permits, 1 to 32767; the same for all who open it
@@ -682,7 +686,8 @@ function Arena:semaphore(name, n) end
 
 ---Finds or makes a condition.
 ---System calls: futex(2), if another changes the directory at the moment.
----Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (the name is another kind's), EBADMSG, EFAULT,
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (the name is another kind's), EBADMSG,
+---EFAULT,
 ---ETIMEDOUT.
 ---@param name string 1 to 63 bytes
 ---@return shm.Condition? condition
@@ -692,7 +697,8 @@ function Arena:condition(name) end
 
 ---Finds or makes a barrier.
 ---System calls: futex(2), if another changes the directory at the moment.
----Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, or another number of parties), EBADMSG, EFAULT,
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, or another number of
+---parties), EBADMSG, EFAULT,
 ---ETIMEDOUT.
 ---@param name string 1 to 63 bytes
 ---@param n integer parties, 1 to 32767; the same for all who open it
@@ -703,7 +709,8 @@ function Arena:barrier(name, n) end
 
 ---Finds or makes an array, and views it: a view of elements, or, for a layout, an array of records.
 ---System calls: futex(2), if another changes the directory at the moment.
----Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, type, layout or count), EBADMSG, EFAULT,
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, type, layout or count),
+---EBADMSG, EFAULT,
 ---ETIMEDOUT.
 ---@param name string 1 to 63 bytes
 ---@param type shm.Type
@@ -716,7 +723,8 @@ function Arena:array(name, type, n) end
 
 ---Finds or makes a record.
 ---System calls: futex(2), if another changes the directory at the moment.
----Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, or another layout), EBADMSG, EFAULT,
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, or another layout),
+---EBADMSG, EFAULT,
 ---ETIMEDOUT.
 ---@param name string 1 to 63 bytes
 ---@param layout shm.Layout all its fields, their names and offsets must be the same for all who open it
@@ -760,7 +768,7 @@ function Arena:close() end
 
 ---Locks, after a wait if need be. `true, "EOWNERDEAD"`: locked, but the owner before died with it: repair what it
 ---guards. Locking twice raises.
----System calls: futex(2), after a spin of some microseconds; kill(2) and /proc/TID/stat, to see whether the owner lives.
+---System calls: futex(2), after a spin of some microseconds; kill(2) and /proc, to see whether the owner lives.
 ---Errors: ETIMEDOUT (the message says who has it), EIDRM.
 ---@param timeout? number seconds; nil waits for ever, 0 only tries
 ---@return true? locked
@@ -784,7 +792,8 @@ function Mutex:trylock() end
 ---@return shm.Errno? code
 function Mutex:unlock() end
 
----Locks, and returns a guard that unlocks: `local g <close> = assert(m:guard())`. Behind it "EOWNERDEAD", as for `lock`.
+---Locks, and returns a guard that unlocks: `local g <close> = assert(m:guard())`; behind it "EOWNERDEAD", as for
+---`lock`.
 ---System calls: as `lock`.
 ---Errors: as `lock`.
 ---@param timeout? number seconds; nil waits for ever
