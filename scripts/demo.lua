@@ -87,5 +87,9 @@ say("\n3. A POSIX object with a name, shared by two processes.\n")
 start("posix_object")
 finish()
 
+say("\n4. A race: processes add to two counters, without a lock, with one, and one of them is killed inside.\n")
+start("race")
+finish()
+
 say("\nThe segments are gone again: `ipcs -m` and `ls /dev/shm` show what they showed before.")
 say("Read scripts/examples/letters_server.lua next, or the README from \"Ten lines\".")

@@ -145,6 +145,15 @@ describe("an installation", function()
       .. "7\t2.5\tACME\t88\ntimed%-out\n$", result.out)
   end)
 
+  it("prints what the README's arena says", function()
+    local script = write("arena.lua", readme("share an arena.-```lua\n(.-)```"))
+    local result = run(process.lua, { script }, here)
+    assert.equal("", result.err)
+    assert.equal('0\tguard of mutex "turn" of arena "/app"\n'
+      .. 'false\tmutex "turn" of arena "/app" is not held by this thread: nobody holds it\n'
+      .. "array\taccount\t64\nmutex\tturn\t64\n", result.out)
+  end)
+
   it("has all that a C program needs, shared and static", function()
     local source = write("main.c", readme("```c\n(.-)```"))
     for _, static in ipairs { "", "--static" } do

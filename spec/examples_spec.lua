@@ -247,6 +247,24 @@ describe("counter", function()
   end)
 end)
 
+describe("race", function()
+  it("loses counts without a lock, none with one, and goes on when a process is killed inside", function()
+    local run, lost
+    for _ = 1, 10 do -- without a lock, counts may survive by luck
+      run = process.run_example("race", "--processes", "3", "--count", "50000")
+      assert.equal(0, run.code, run.err)
+      lost = run.out:match("1%. without a lock\n +%d+ and %d+ of 150000: some counts are lost\n")
+      if lost then break end
+    end
+    assert.is_truthy(lost)
+    assert.matches("2%. with a mutex\n +150000 and 150000 of 150000: exact\n", run.out)
+    local ahead, behind = run.out:match("process %d+: the owner before was killed inside: (%d+) and (%d+)\n")
+    assert.equal(1, ahead - behind)
+    assert.matches("killed inside: %d+ and %d+\n +125000 and 125000 of 125000: exact\n", run.out)
+    assert.is_false(exists("/shm_race"))
+  end)
+end)
+
 describe("histogram", function()
   it("has every throw of every process in its bars", function()
     local run = process.run_example("histogram", "--processes", "3", "--throws", "5000", "--dice", "2")

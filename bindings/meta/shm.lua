@@ -145,7 +145,7 @@ local Arena = {}
 ---@class shm.ArenaEntry
 ---@field name string
 ---@field kind "array"|"record"|"mutex"|"rwlock"|"semaphore"|"condition"|"barrier"
----@field size integer bytes
+---@field size integer bytes that it takes, a multiple of 64
 ---@field count integer elements, permits or parties; else 1
 
 ---@class shm.ArenaStat
