@@ -5,7 +5,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the futex is the low half of the word");
 _Static_assert(sizeof(struct shmx_lock) == 8, "the layout in memory");
 
-enum { LOOKS = 9, SELDOM = 6 }; /* before sleeping: 255 pauses in all, some microseconds */
+enum { LOOKS = 10, SELDOM = 7 }; /* before sleeping: 511 pauses in all, some microseconds */
 
 static uint32_t *futex_of(struct shmx_lock *lock) {
   return (uint32_t *)(void *)&lock->word;
@@ -61,7 +61,7 @@ static int sleep_on(struct shmx_lock *lock, uint64_t word, int64_t until) {
 }
 
 /* Each look takes the word's cache line from its owner, who needs it to leave: so looks are ever
- * more seldom, after 1, 2, 4 ... 64 pauses. */
+ * more seldom, after 1, 2, 4 ... 128 pauses. */
 static bool spin(struct shmx_lock *lock, const struct shmx_self *self, uint64_t *word) {
   for (int look = 0; look < LOOKS; look++) {
     for (int pauses = 1 << (look < SELDOM ? look : SELDOM); pauses > 0; pauses--)
