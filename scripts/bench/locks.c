@@ -1,6 +1,6 @@
 /*
  * locks.c: locks side by side, the core's and libc's, as Lua functions for lock.lua; and processes
- * that race for them, are killed with them, or wait for them. They believe their arguments. What is
+ * that race for them, are killed with them, or wait for them. Most believe their arguments. What is
  * passed in to be called is called in forked children, which end without closing anything. Touches
  * the core's inner headers and libc.
  */
@@ -47,6 +47,7 @@ struct place {
 };
 
 struct contestant {
+  const void *tag;
   struct place *place;
   shmx_mutex mutex; /* the handle */
 };
@@ -100,7 +101,20 @@ static inline __attribute__((always_inline)) int repeat(lua_State *L, action *ta
   return 0;
 }
 
-/* lock:pairs(n): takes and gives it n times. lock:count(n): counts within, too. */
+static const char tag;
+
+static struct contestant *check(lua_State *L) {
+  struct contestant *self = lua_touserdata(L, 1);
+  bool ours = self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &tag;
+  if (!ours) luaL_typeerror(L, 1, "lock");
+  return self;
+}
+
+/*
+ * lock:pairs(n): takes and gives it n times. lock:count(n): counts within, too. lock:lock(),
+ * lock:unlock(): as little as a binding may do, which is to check what it is given and to return
+ * true.
+ */
 #define METHODS(name, take, give)                                                                  \
   static int name##_pairs(lua_State *L) {                                                          \
     return repeat(L, take, give, false);                                                           \
@@ -109,12 +123,14 @@ static inline __attribute__((always_inline)) int repeat(lua_State *L, action *ta
     return repeat(L, take, give, true);                                                            \
   }                                                                                                \
   static int name##_lock(lua_State *L) {                                                           \
-    take(lua_touserdata(L, 1));                                                                    \
-    return 0;                                                                                      \
+    take(check(L));                                                                                \
+    lua_pushboolean(L, 1);                                                                         \
+    return 1;                                                                                      \
   }                                                                                                \
   static int name##_unlock(lua_State *L) {                                                         \
-    give(lua_touserdata(L, 1));                                                                    \
-    return 0;                                                                                      \
+    give(check(L));                                                                                \
+    lua_pushboolean(L, 1);                                                                         \
+    return 1;                                                                                      \
   }                                                                                                \
   static const luaL_Reg name##_methods[] = {{"pairs", name##_pairs}, {"count", name##_count},      \
                                             {"lock", name##_lock},   {"unlock", name##_unlock},    \
@@ -134,6 +150,7 @@ METHODS(pthread, lock_pthread, unlock_pthread)
 
 static struct contestant *push_contestant(lua_State *L, const luaL_Reg *methods) {
   struct contestant *self = lua_newuserdatauv(L, sizeof *self, 0);
+  self->tag = &tag;
   self->place = new_shared(L, sizeof *self->place);
   shmx_mutex_open(&self->mutex, &self->place->mutex);
   lua_createtable(L, 0, 1);
@@ -261,7 +278,7 @@ static void run_race(lua_State *L, struct course *course, int number) {
 }
 
 /* race(run, processes, seconds) --> seconds that an operation takes while so many processes call
- * run(n), which does n of them; and what the slowest did, with 1 for as much as the mean */
+ * run(n), which does n of them */
 static int locks_race(lua_State *L) {
   int processes = (int)lua_tointeger(L, 2);
   pid_t pids[PROCESSES_MAX];
@@ -275,17 +292,14 @@ static int locks_race(lua_State *L) {
   pause_for(lua_tonumber(L, 3));
   atomic_store(&course->stop, true);
   double seconds = seconds_of(CLOCK_MONOTONIC) - begin;
-  lua_Integer total = 0, least = LUA_MAXINTEGER;
+  lua_Integer total = 0;
   for (int i = 0; i < processes; i++) {
     finish(L, pids[i]);
-    lua_Integer operations = course->results[i].operations;
-    total += operations;
-    if (operations < least) least = operations;
+    total += course->results[i].operations;
   }
   free_course(course);
   lua_pushnumber(L, seconds / (lua_Number)total);
-  lua_pushnumber(L, (lua_Number)(least * processes) / (lua_Number)total);
-  return 2;
+  return 1;
 }
 
 /* ---- a killed owner ---- */
