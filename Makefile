@@ -22,7 +22,8 @@ CORE_SOURCES = $(sort $(wildcard core/*/*.c))
 LUA_SOURCES = $(sort $(wildcard bindings/lua/*.c))
 PEER_SOURCES = $(sort $(wildcard spec/support/peer_*.c))
 TEST_SOURCES = $(sort $(wildcard spec/core/*_test.c))
-LUA_HOSTS = spec/support/lowlevel.c spec/support/gcstress.c scripts/bench/baseline.c
+LUA_HOSTS = spec/support/lowlevel.c spec/support/gcstress.c scripts/bench/baseline.c \
+  scripts/bench/locks.c
 C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(TEST_SOURCES) $(LUA_HOSTS)
 C_HEADERS = $(sort $(wildcard core/*.h core/*/*.h bindings/*/*.h spec/*/*.h))
 LUA_FILES = scripts spec bindings/meta
@@ -79,9 +80,10 @@ asan: setup-test ## run every test under the address and undefined-behaviour san
 	  PRELOAD="LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0"
 
 bench: setup-bench ## measure, as ratios to what the machine can do in the same run
-	@$(MAKE) --no-print-directory all $(BUILD)/spec/baseline.so
+	@$(MAKE) --no-print-directory all $(BUILD)/spec/baseline.so $(BUILD)/spec/locks.so
 	@$(RUN) $(LUA) scripts/bench/segment.lua
 	@$(RUN) PYTHON=/usr/bin/python3 $(LUA) scripts/bench/view.lua
+	@$(RUN) PYTHON=/usr/bin/python3 $(LUA) scripts/bench/lock.lua
 
 install: all ## install below PREFIX (/usr/local); DESTDIR is put before it
 	install -d $(addprefix $(DESTDIR),$(INSTALL_LUADIR) $(PREFIX)/lib/pkgconfig \
@@ -176,5 +178,9 @@ $(BUILD)/spec/gcstress: $(BUILD)/obj/spec/support/gcstress.o
 $(BUILD)/spec/baseline.so: $(BUILD)/obj/scripts/bench/baseline.o
 	@mkdir -p $(@D)
 	$(LINK_SHARED) $^ -o $@
+
+$(BUILD)/spec/locks.so: $(BUILD)/obj/scripts/bench/locks.o $(BUILD)/libshmx.a
+	@mkdir -p $(@D)
+	$(LINK_SHARED) -Wl,--exclude-libs,ALL $^ -o $@
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -5,7 +5,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the futex is the low half of the word");
 _Static_assert(sizeof(struct shmx_lock) == 8, "the layout in memory");
 
-enum { SPINS = 100 }; /* times to look before sleeping: some microseconds */
+enum { LOOKS = 10, SELDOM = 7 }; /* before sleeping: 511 pauses in all, some microseconds */
 
 static uint32_t *futex_of(struct shmx_lock *lock) {
   return (uint32_t *)(void *)&lock->word;
@@ -60,11 +60,14 @@ static int sleep_on(struct shmx_lock *lock, uint64_t word, int64_t until) {
   return status == -EAGAIN ? 0 : status;
 }
 
+/* Each look takes the word's cache line from its owner, who needs it to leave: so looks are ever
+ * more seldom, after 1, 2, 4 ... 128 pauses. */
 static bool spin(struct shmx_lock *lock, const struct shmx_self *self, uint64_t *word) {
-  for (int i = 0; i < SPINS; i++) {
+  for (int look = 0; look < LOOKS; look++) {
+    for (int pauses = 1 << (look < SELDOM ? look : SELDOM); pauses > 0; pauses--)
+      pause_briefly();
     *word = atomic_load_explicit(&lock->word, memory_order_relaxed);
     if (is_free(*word) && take(lock, self, word, 0)) return true;
-    pause_briefly();
   }
   return false;
 }

@@ -45,10 +45,11 @@ int shmx_mutex_trylock(shmx_mutex *mutex) {
 
 int shmx_mutex_lock(shmx_mutex *mutex, int64_t deadline) {
   struct shmx_lock *lock = &mutex->memory->lock;
-  shmx_task self = shmx_self()->task;
-  if (shmx_lock_owner(lock) == self) return -EDEADLK;
-  int status = shmx_lock_acquire(lock, deadline);
-  if (status == 0 || status == -EOWNERDEAD) locked(mutex, self);
+  const struct shmx_self *self = shmx_self();
+  if (shmx_lock_try(lock, self->task)) return locked(mutex, self->task), 0;
+  if (shmx_lock_owner(lock) == self->task) return -EDEADLK;
+  int status = shmx_lock_wait(lock, self, deadline);
+  if (status == 0 || status == -EOWNERDEAD) locked(mutex, self->task);
   return status;
 }
 

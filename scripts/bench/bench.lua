@@ -59,8 +59,11 @@ end
 local function summary(values)
   table.sort(values)
   local low, high = quantile(values, 0.25), quantile(values, 0.75)
-  return { low = low, median = quantile(values, 0.5), high = high }
+  return { low = low, median = quantile(values, 0.5), high = high, max = values[#values] }
 end
+
+-- A limit that is so many seconds for each call.
+function bench.bound(seconds) return function(n) return n * seconds end end
 
 -- Runs contest.ours and contest.limit in turns and returns the summaries of their times and of
 -- ours / limit. The loop's own cost is left in both. contest.margin, in seconds, is what ours may
@@ -96,27 +99,59 @@ end
 -- A row that could not be measured, and why.
 function bench.print_missing(what, why) print_row(what, "-", "-", "-", "", "-", why) end
 
--- A contest of times: at most contest.target times the limit; without a target, for information.
-function bench.compare_times(contest)
-  local ours, limit, ratio = compare(contest)
-  local long = limit.median > 1e-6
-  local function time(seconds)
-    return long and ("%.2f us"):format(seconds * 1e6) or ("%.1f ns"):format(seconds * 1e9)
-  end
-  local target = contest.target
-  print_row(contest.what, time(ours.median), time(limit.median), ("%.2f"):format(ratio.median),
-    ("(%.2f..%.2f)"):format(ratio.low, ratio.high), target and ("<= %g"):format(target) or "-",
-    target and verdict(ratio.median <= target) or "")
+local function time(seconds, scale)
+  if scale >= 1e-2 then return ("%.2f ms"):format(seconds * 1e3) end
+  if scale >= 1e-6 then return ("%.2f us"):format(seconds * 1e6) end
+  return ("%.1f ns"):format(seconds * 1e9)
 end
 
--- A contest of throughputs: at least contest.target times the limit. Throughput is the inverse of
--- time, so the ratio and its quartiles are turned upside down.
+-- A contest of times: at most contest.target times the limit; without a target, for information.
+-- With contest.show_max, what took longest is said, too.
+function bench.compare_times(contest)
+  local ours, limit, ratio = compare(contest)
+  local target, scale = contest.target, limit.median
+  local note = target and verdict(ratio.median <= target) or ""
+  if contest.show_max then note = ("%s, max %s"):format(note, time(ours.max, scale)) end
+  print_row(contest.what, time(ours.median, scale), time(limit.median, scale),
+    ("%.2f"):format(ratio.median), ("(%.2f..%.2f)"):format(ratio.low, ratio.high),
+    target and ("<= %g"):format(target) or "-", note)
+end
+
+-- A contest of throughputs: at least contest.target times the limit; without a target, for
+-- information. A call moves contest.bytes, or is one operation. Throughput is the inverse of time,
+-- so the ratio and its quartiles are turned upside down.
 function bench.compare_throughputs(contest)
   local ours, limit, ratio = compare(contest)
-  local function rate(seconds) return ("%.2f GB/s"):format(contest.bytes / seconds * 1e-9) end
+  local target = contest.target
+  local function rate(seconds)
+    if not contest.bytes then return ("%.2f M/s"):format(1e-6 / seconds) end
+    return ("%.2f GB/s"):format(contest.bytes / seconds * 1e-9)
+  end
   print_row(contest.what, rate(ours.median), rate(limit.median), ("%.2f"):format(1 / ratio.median),
-    ("(%.2f..%.2f)"):format(1 / ratio.high, 1 / ratio.low), (">= %g"):format(contest.target),
-    verdict(1 / ratio.median >= contest.target))
+    ("(%.2f..%.2f)"):format(1 / ratio.high, 1 / ratio.low),
+    target and (">= %g"):format(target) or "-",
+    target and verdict(1 / ratio.median >= target) or "")
+end
+
+-- ---- Python ----
+
+-- The seconds that a script prints, which is called with a word and a count; nil where it cannot.
+local function python(script, what, count)
+  local interpreter = os.getenv("PYTHON") or "python3"
+  local command = ("%s -c '%s' %s %d 2>/dev/null"):format(interpreter, script, what, count)
+  local process <close> = assert(io.popen(command))
+  return process:read("n")
+end
+
+-- A contest of times whose limit is Python, in turns as all others: each sample is a process. Where
+-- that cannot be, the row says that there is no contest.needs.
+function bench.compare_python(contest, script, what)
+  if not python(script, what, 1) then
+    return bench.print_missing(contest.what, "no " .. contest.needs)
+  end
+  contest.limit = function(n) return python(script, what, n) end
+  contest.rounds = 15
+  bench.compare_times(contest)
 end
 
 return bench

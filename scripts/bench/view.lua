@@ -6,14 +6,12 @@ local baseline = require "baseline"
 local bench = require "scripts.bench.bench"
 local nothing, memset, copy, sum = baseline.nothing, baseline.memset, baseline.copy, baseline.sum
 local compare_times, compare_throughputs = bench.compare_times, bench.compare_throughputs
+local bound = bench.bound
 
 local calls <const> = 200000 -- they make a sample; a view has as many elements
 local million <const> = 1000000
 
 local function anonymous(size) return assert(shm.create(nil, size, { populate = true })) end
-
--- Times against a bound of so many seconds.
-local function bound(seconds) return function(n) return n * seconds end end
 
 -- ---- Python ----
 
@@ -35,22 +33,9 @@ run(v, count)
 print(time.perf_counter() - start)
 ]]
 
--- The seconds, or nil where Python or numpy is not installed.
-local function python(what, count)
-  local interpreter = os.getenv("PYTHON") or "python3"
-  local command = ("%s -c '%s' %s %d 2>/dev/null"):format(interpreter, script, what, count)
-  local process <close> = assert(io.popen(command))
-  return process:read("n")
-end
-
--- A contest whose limit is Python, in turns as all others: each sample is a process.
 local function compare_python(contest, what)
-  if not python(what, 1) then
-    return bench.print_missing(contest.what, what == "memoryview" and "no python3" or "no numpy")
-  end
-  contest.limit = function(n) return python(what, n) end
-  contest.rounds = 15
-  compare_times(contest)
+  contest.needs = what == "memoryview" and "python3" or "numpy"
+  bench.compare_python(contest, script, what)
 end
 
 -- ---- one element ----

@@ -1,0 +1,381 @@
+/*
+ * locks.c: locks side by side, the core's and libc's, as Lua functions for lock.lua; and processes
+ * that race for them, are killed with them, or wait for them. Most believe their arguments. What is
+ * passed in to be called is called in forked children, which end without closing anything. Touches
+ * the core's inner headers and libc.
+ */
+#include "sync/lock.h"
+#include "sync/mutex.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+static void *new_shared(lua_State *L, size_t size) {
+  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) luaL_error(L, "mmap: %s", strerror(errno));
+  return memory;
+}
+
+static double seconds_of(clockid_t clock) {
+  struct timespec now;
+  clock_gettime(clock, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* ---- locks ---- */
+
+/* In shared memory: the lock, and on a cache line of its own what it guards. */
+struct place {
+  _Alignas(64) union {
+    struct shmx_lock lock;
+    unsigned char mutex[64];
+    pthread_mutex_t pthread;
+  };
+  _Alignas(64) volatile uint64_t pair[2];
+};
+
+struct contestant {
+  const void *tag;
+  struct place *place;
+  shmx_mutex mutex; /* the handle */
+};
+
+typedef void action(struct contestant *self);
+
+static void believe(bool right) {
+  if (!right) abort();
+}
+
+static inline void enter(struct contestant *self) {
+  int status = shmx_lock_enter(&self->place->lock, SHMX_FOREVER);
+  believe(status == 0 || status == -EOWNERDEAD);
+}
+
+static inline void leave(struct contestant *self) {
+  shmx_lock_leave(&self->place->lock);
+}
+
+static inline void lock_mutex(struct contestant *self) {
+  int status = shmx_mutex_lock(&self->mutex, SHMX_FOREVER);
+  believe(status == 0 || status == -EOWNERDEAD);
+}
+
+static inline void unlock_mutex(struct contestant *self) {
+  believe(shmx_mutex_unlock(&self->mutex) == 0);
+}
+
+static inline void lock_pthread(struct contestant *self) {
+  int status = pthread_mutex_lock(&self->place->pthread);
+  if (status == EOWNERDEAD) status = pthread_mutex_consistent(&self->place->pthread);
+  believe(status == 0);
+}
+
+static inline void unlock_pthread(struct contestant *self) {
+  believe(pthread_mutex_unlock(&self->place->pthread) == 0);
+}
+
+/* ---- locks as userdata ---- */
+
+/* A loop for each lock and no call between: the compiler knows what `take` and `give` are. */
+static inline __attribute__((always_inline)) int repeat(lua_State *L, action *take, action *give,
+                                                        bool counting) {
+  struct contestant *self = lua_touserdata(L, 1);
+  lua_Integer count = lua_tointeger(L, 2);
+  for (lua_Integer i = 0; i < count; i++) {
+    take(self);
+    if (counting) self->place->pair[0]++, self->place->pair[1]++;
+    give(self);
+  }
+  return 0;
+}
+
+static const char tag;
+
+static struct contestant *check(lua_State *L) {
+  struct contestant *self = lua_touserdata(L, 1);
+  bool ours = self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &tag;
+  if (!ours) luaL_typeerror(L, 1, "lock");
+  return self;
+}
+
+/*
+ * lock:pairs(n): takes and gives it n times. lock:count(n): counts within, too. lock:lock(),
+ * lock:unlock(): as little as a binding may do, which is to check what it is given and to return
+ * true.
+ */
+#define METHODS(name, take, give)                                                                  \
+  static int name##_pairs(lua_State *L) {                                                          \
+    return repeat(L, take, give, false);                                                           \
+  }                                                                                                \
+  static int name##_count(lua_State *L) {                                                          \
+    return repeat(L, take, give, true);                                                            \
+  }                                                                                                \
+  static int name##_lock(lua_State *L) {                                                           \
+    take(check(L));                                                                                \
+    lua_pushboolean(L, 1);                                                                         \
+    return 1;                                                                                      \
+  }                                                                                                \
+  static int name##_unlock(lua_State *L) {                                                         \
+    give(check(L));                                                                                \
+    lua_pushboolean(L, 1);                                                                         \
+    return 1;                                                                                      \
+  }                                                                                                \
+  static const luaL_Reg name##_methods[] = {{"pairs", name##_pairs}, {"count", name##_count},      \
+                                            {"lock", name##_lock},   {"unlock", name##_unlock},    \
+                                            {"counted", counted},    {NULL, NULL}};
+
+/* lock:counted() --> both counts, which only a lock keeps equal */
+static int counted(lua_State *L) {
+  const struct contestant *self = lua_touserdata(L, 1);
+  lua_pushinteger(L, (lua_Integer)self->place->pair[0]);
+  lua_pushinteger(L, (lua_Integer)self->place->pair[1]);
+  return 2;
+}
+
+METHODS(internal, enter, leave)
+METHODS(mutex, lock_mutex, unlock_mutex)
+METHODS(pthread, lock_pthread, unlock_pthread)
+
+static struct contestant *push_contestant(lua_State *L, const luaL_Reg *methods) {
+  struct contestant *self = lua_newuserdatauv(L, sizeof *self, 0);
+  self->tag = &tag;
+  self->place = new_shared(L, sizeof *self->place);
+  shmx_mutex_open(&self->mutex, &self->place->mutex);
+  lua_createtable(L, 0, 1);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  return self;
+}
+
+/* internal() --> a lock of sync/lock.h, for nanoseconds */
+static int new_internal(lua_State *L) {
+  push_contestant(L, internal_methods);
+  return 1;
+}
+
+/* mutex() --> a mutex of sync/mutex.h */
+static int new_mutex(lua_State *L) {
+  push_contestant(L, mutex_methods);
+  return 1;
+}
+
+/* pthread(robust) --> libc's mutex between processes */
+static int new_pthread(lua_State *L) {
+  bool robust = lua_toboolean(L, 1);
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  if (robust) pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+  pthread_mutex_init(&push_contestant(L, pthread_methods)->place->pthread, &attributes);
+  pthread_mutexattr_destroy(&attributes);
+  return 1;
+}
+
+/* ---- processes ---- */
+
+enum { PROCESSES_MAX = 16 };
+
+/* What they share. */
+struct course {
+  _Atomic int ready;
+  _Atomic bool go, stop;
+  double seconds;
+  struct {
+    _Alignas(64) lua_Integer operations;
+    double seconds;
+  } results[PROCESSES_MAX];
+};
+
+/* Calls what is at `index`, with a number. An error ends the child. */
+static void call(lua_State *L, int index, lua_Integer number) {
+  lua_pushvalue(L, index);
+  lua_pushinteger(L, number);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
+  fprintf(stderr, "%s\n", lua_tostring(L, -1));
+  _exit(1);
+}
+
+/* The child with this number has a core of its own, where there are enough. */
+static void pin(int number, int processes) {
+  cpu_set_t allowed, chosen;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < processes)
+    return;
+  int core = 0;
+  while (!CPU_ISSET(core, &allowed) || number-- > 0)
+    core++;
+  CPU_ZERO(&chosen);
+  CPU_SET(core, &chosen);
+  sched_setaffinity(0, sizeof chosen, &chosen);
+}
+
+typedef void child(lua_State *L, struct course *course, int number);
+
+/* A child does not outlive the benchmark. */
+static pid_t start(lua_State *L, struct course *course, int number, child *run) {
+  pid_t parent = getpid(), pid = fork();
+  if (pid < 0) luaL_error(L, "fork: %s", strerror(errno));
+  if (pid > 0) return pid;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() == parent) run(L, course, number);
+  _exit(0);
+}
+
+static void finish(lua_State *L, pid_t pid) {
+  int status;
+  waitpid(pid, &status, 0);
+  if (status != 0) luaL_error(L, "a child of the benchmark has failed");
+}
+
+static void pause_for(double seconds) {
+  struct timespec time = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+  nanosleep(&time, NULL);
+}
+
+static void await_ready(lua_State *L, struct course *course, int count) {
+  for (int i = 0; atomic_load(&course->ready) < count; i++) {
+    if (i == 1000000) luaL_error(L, "a child of the benchmark does not begin");
+    pause_for(20e-6);
+  }
+}
+
+static struct course *new_course(lua_State *L) {
+  return new_shared(L, sizeof(struct course));
+}
+
+static void free_course(struct course *course) {
+  munmap(course, sizeof *course);
+}
+
+/* ---- a race ---- */
+
+static void run_race(lua_State *L, struct course *course, int number) {
+  enum { BATCH = 100 };
+  lua_Integer operations = 0;
+  pin(number, (int)lua_tointeger(L, 2));
+  call(L, 1, 1); /* so that the first time is behind it */
+  atomic_fetch_add(&course->ready, 1);
+  while (!atomic_load(&course->go))
+    sched_yield();
+  while (!atomic_load_explicit(&course->stop, memory_order_relaxed)) {
+    call(L, 1, BATCH);
+    operations += BATCH;
+  }
+  course->results[number].operations = operations;
+}
+
+/* race(run, processes, seconds) --> seconds that an operation takes while so many processes call
+ * run(n), which does n of them */
+static int locks_race(lua_State *L) {
+  int processes = (int)lua_tointeger(L, 2);
+  pid_t pids[PROCESSES_MAX];
+  luaL_argcheck(L, processes >= 1 && processes <= PROCESSES_MAX, 2, "too many");
+  struct course *course = new_course(L);
+  for (int i = 0; i < processes; i++)
+    pids[i] = start(L, course, i, run_race);
+  await_ready(L, course, processes);
+  double begin = seconds_of(CLOCK_MONOTONIC);
+  atomic_store(&course->go, true);
+  pause_for(lua_tonumber(L, 3));
+  atomic_store(&course->stop, true);
+  double seconds = seconds_of(CLOCK_MONOTONIC) - begin;
+  lua_Integer total = 0;
+  for (int i = 0; i < processes; i++) {
+    finish(L, pids[i]);
+    total += course->results[i].operations;
+  }
+  free_course(course);
+  lua_pushnumber(L, seconds / (lua_Number)total);
+  return 1;
+}
+
+/* ---- a killed owner ---- */
+
+static void run_owner(lua_State *L, struct course *course, int number) {
+  (void)number;
+  call(L, 1, 1);
+  atomic_fetch_add(&course->ready, 1);
+  for (;;)
+    pause();
+}
+
+static void run_heir(lua_State *L, struct course *course, int number) {
+  (void)number;
+  atomic_fetch_add(&course->ready, 1);
+  call(L, 1, 1);
+  course->seconds = seconds_of(CLOCK_MONOTONIC);
+  call(L, 2, 1);
+}
+
+/* inherit(take, give, delay) --> seconds from the kill of a process that has called take(1) to the
+ * return of take(1) in one that has waited for it for `delay` seconds then */
+static int locks_inherit(lua_State *L) {
+  struct course *course = new_course(L);
+  pid_t owner = start(L, course, 0, run_owner);
+  await_ready(L, course, 1);
+  pid_t heir = start(L, course, 1, run_heir);
+  await_ready(L, course, 2);
+  pause_for(lua_tonumber(L, 3));
+  double begin = seconds_of(CLOCK_MONOTONIC);
+  kill(owner, SIGKILL);
+  waitpid(owner, NULL, 0);
+  finish(L, heir);
+  lua_pushnumber(L, course->seconds - begin);
+  free_course(course);
+  return 1;
+}
+
+/* ---- the processor's time ---- */
+
+static void run_measured(lua_State *L, struct course *course, int number) {
+  lua_rawgeti(L, 1, number + 1);
+  double begin = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+  call(L, lua_gettop(L), 1);
+  course->results[number].seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - begin;
+}
+
+/* cpu(functions) --> the processor's seconds that each takes; all run at once, in processes */
+static int locks_cpu(lua_State *L) {
+  int count = (int)lua_rawlen(L, 1);
+  pid_t pids[PROCESSES_MAX];
+  luaL_argcheck(L, count <= PROCESSES_MAX, 1, "too many");
+  struct course *course = new_course(L);
+  for (int i = 0; i < count; i++)
+    pids[i] = start(L, course, i, run_measured);
+  lua_createtable(L, count, 0);
+  for (int i = 0; i < count; i++) {
+    finish(L, pids[i]);
+    lua_pushnumber(L, course->results[i].seconds);
+    lua_rawseti(L, -2, i + 1);
+  }
+  free_course(course);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"internal", new_internal},
+    {"mutex", new_mutex},
+    {"pthread", new_pthread},
+    {"race", locks_race},
+    {"cpu", locks_cpu},
+    {"inherit", locks_inherit},
+    {NULL, NULL},
+};
+
+__attribute__((visibility("default"))) int luaopen_locks(lua_State *L) {
+  luaL_newlib(L, functions);
+  return 1;
+}
