@@ -2,9 +2,9 @@
 #include "lua/latomic.h"
 #include "lua/lelement.h"
 #include "lua/lview.h"
+#include "lua/lwait.h"
 
 #include <limits.h>
-#include <math.h>
 
 /* ---- arguments ---- */
 
@@ -119,24 +119,6 @@ static void check_waitable(lua_State *L, const struct lview *self) {
                shmx_type_name(self->type));
 }
 
-static int64_t check_deadline(lua_State *L, int index) {
-  if (lua_isnoneornil(L, index)) return SHMX_FOREVER;
-  lua_Number seconds = luaL_checknumber(L, index);
-  luaL_argcheck(L, !isnan(seconds), index, "a timeout is a number of seconds");
-  return shmx_clock_deadline(seconds);
-}
-
-static int nothing(lua_State *L) {
-  (void)L;
-  return 0;
-}
-
-/* A call is where the interpreter runs its hook, which is where Ctrl-C raises its error. */
-static void run_hook(lua_State *L) {
-  lua_pushcfunction(L, nothing);
-  lua_call(L, 0, 0);
-}
-
 /*
  * Sleeps as JavaScript's Atomics.wait does. After a signal the script's hook has run, which may
  * have detached the segment: the element is looked up anew.
@@ -145,10 +127,10 @@ static int view_wait(lua_State *L) {
   const struct lview *self = lview_check(L);
   check_waitable(L, self);
   uint32_t expected = (uint32_t)check_value(L, 3, self);
-  int64_t deadline = check_deadline(L, 4);
+  int64_t deadline = lwait_check_deadline(L, 4);
   int status = shmx_atomic_wait(check_element(L, self, false), expected, deadline);
   while (status == -EINTR) {
-    run_hook(L);
+    lwait_run_hook(L);
     status = shmx_atomic_wait(check_element(L, self, false), expected, deadline);
     if (status == -EAGAIN) status = 0; /* it was equal, and has changed while we slept */
   }

@@ -1,0 +1,23 @@
+/* lwait.c: deadlines, and the hook that runs after a signal. Touches core. */
+#include "lua/lwait.h"
+
+#include <lauxlib.h>
+#include <math.h>
+
+int64_t lwait_check_deadline(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index)) return SHMX_FOREVER;
+  lua_Number seconds = luaL_checknumber(L, index);
+  luaL_argcheck(L, !isnan(seconds), index, "a timeout is a number of seconds");
+  return shmx_clock_deadline(seconds);
+}
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* A call is where the interpreter runs its hook. */
+void lwait_run_hook(lua_State *L) {
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+}
