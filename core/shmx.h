@@ -12,6 +12,7 @@
  *                 operations, wait and notify; mem/record.h: the layouts of C structs
  * os/object.h     names, options, status: the types
  * os/system.h     ftok, the list of all segments, the machine's limits
+ * os/semaphores.h sets of System V semaphores; os/clock.h: deadlines
  * os/posix.h      what a POSIX object may be called
  * base/error.h    what a status says
  */
@@ -27,6 +28,7 @@
 #include "os/clock.h"
 #include "os/object.h"
 #include "os/posix.h"
+#include "os/semaphores.h"
 #include "os/system.h"
 
 #endif

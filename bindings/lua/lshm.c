@@ -7,6 +7,7 @@
 #include "lua/llayout.h"
 #include "lua/lrecord.h"
 #include "lua/lsegment.h"
+#include "lua/lsemaphores.h"
 #include "lua/lview.h"
 
 #include <lauxlib.h>
@@ -146,6 +147,7 @@ static const luaL_Reg functions[] = {
     {"list", shm_list},
     {"limits", shm_limits},
     {"record", llayout_define},
+    {"semaphores", lsemaphores_open},
     {NULL, NULL},
 };
 
@@ -155,6 +157,7 @@ SHMX_API int luaopen_shm(lua_State *L) {
   lview_register(L);
   llayout_register(L);
   lrecord_register(L);
+  lsemaphores_register(L);
   luaL_newlib(L, functions);
   lua_pushinteger(L, SHMX_PRIVATE);
   lua_setfield(L, -2, "PRIVATE");

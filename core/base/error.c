@@ -14,6 +14,9 @@ struct error {
 
 /* The README's table of errors is held against this one by spec/house_spec.lua. */
 static const struct error errors[] = {
+    {E2BIG, "E2BIG",
+     "cannot take so many steps in one operation: the third number of /proc/sys/kernel/sem is the"
+     " limit"},
     {EACCES, "EACCES",
      "is closed to this user by its mode; attach readonly if that is"
      " enough, or ask its owner to widen the mode"},
@@ -29,8 +32,9 @@ static const struct error errors[] = {
      "has lost memory: it was truncated, or its file system is full; detach it"
      " and attach or create it anew"},
     {EFBIG, "EFBIG",
-     "cannot be that large: a limit is lower (SHMMAX, or ulimit -f for POSIX and anonymous "
+     "cannot be that large: a limit is lower (SHMMAX, SEMMSL, or ulimit -f for POSIX and anonymous "
      "memory)"},
+    {EIDRM, "EIDRM", "was removed; open or create it anew"},
     {EINVAL, "EINVAL", "was refused by the system as invalid; check name, size and address"},
     {EMFILE, "EMFILE", "cannot be opened: this process is at its limit of descriptors (ulimit -n)"},
     {ENFILE, "ENFILE", "cannot be opened: the machine is at its limit of descriptors"},
@@ -45,8 +49,8 @@ static const struct error errors[] = {
      "was refused memory: out of memory, of huge pages (vm.nr_hugepages) or of"
      " lockable memory (ulimit -l)"},
     {ENOSPC, "ENOSPC",
-     "has no room: the number of segments (SHMMNI), System V memory (SHMALL) or"
-     " the space in /dev/shm is used up; remove what is not needed"},
+     "has no room: the number of segments (SHMMNI) or semaphores (SEMMNI, SEMMNS), System V memory"
+     " (SHMALL) or the space in /dev/shm is used up; remove what is not needed"},
     {ENOTDIR, "ENOTDIR", "is below something that is no directory; check its path"},
     {ENOTSUP, "ENOTSUP",
      "cannot do that: only POSIX objects change their size, anonymous"
@@ -54,8 +58,11 @@ static const struct error errors[] = {
     {EPERM, "EPERM",
      "needs rights that this user has not: its owner's to change it, root's for huge pages or to "
      "lock"},
-    {ERANGE, "ERANGE", "is smaller than what was asked for"},
+    {ERANGE, "ERANGE",
+     "is smaller than what was asked for; or a semaphore, or what is to be undone of it, would pass"
+     " 32767"},
     {EROFS, "EROFS", "is attached readonly; attach it without readonly to write"},
+    {ETIMEDOUT, "ETIMEDOUT", "was not to be had in time; try again, or allow more time"},
 };
 
 static const struct error *find(int status) {
