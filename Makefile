@@ -28,8 +28,8 @@ C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(TEST_SOURCES) $(LUA
 C_HEADERS = $(sort $(wildcard core/*.h core/*/*.h bindings/*/*.h spec/*/*.h))
 LUA_FILES = scripts spec bindings/meta
 PUBLIC_HEADERS = shmx.h base/api.h base/checked.h base/error.h base/kind.h os/clock.h os/object.h \
-  os/posix.h os/system.h sync/barrier.h sync/condition.h sync/mutex.h sync/rwlock.h sync/semaphore.h \
-  mem/arena.h mem/atomic.h mem/element.h mem/record.h mem/segment.h mem/view.h
+  os/posix.h os/semaphores.h os/system.h sync/barrier.h sync/condition.h sync/mutex.h sync/rwlock.h \
+  sync/semaphore.h mem/arena.h mem/atomic.h mem/element.h mem/record.h mem/segment.h mem/view.h
 
 CORE_OBJECTS = $(CORE_SOURCES:%.c=$(BUILD)/obj/%.o)
 LUA_OBJECTS = $(LUA_SOURCES:%.c=$(BUILD)/obj/%.o)

@@ -14,6 +14,7 @@
  * sync/mutex.h    a mutex; beside it rwlock.h, semaphore.h, condition.h, barrier.h
  * os/object.h     names, options, status: the types
  * os/system.h     ftok, the list of all segments, the machine's limits
+ * os/semaphores.h sets of System V semaphores; os/clock.h: deadlines
  * os/posix.h      what a POSIX object may be called
  * base/error.h    what a status says
  */
@@ -31,6 +32,7 @@
 #include "os/clock.h"
 #include "os/object.h"
 #include "os/posix.h"
+#include "os/semaphores.h"
 #include "os/system.h"
 #include "sync/barrier.h"
 #include "sync/condition.h"

@@ -105,10 +105,10 @@ describe("the house", function()
 
   it("has the README's table of errors in base/error.c, word for word", function()
     local in_code, in_readme = {}, {}
-    for code, text in read("core/base/error.c"):gmatch('%{(E%u+), "%1",%s*(".-")%}') do
+    for code, text in read("core/base/error.c"):gmatch('%{(E[%u%d]+), "%1",%s*(".-")%}') do
       in_code[code] = text:gsub('"%s*"', ""):gsub('^"(.*)"$', "%1")
     end
-    for code, text in read("README.md"):gmatch("\n| (E%u+) | (.-) |") do in_readme[code] = text end
+    for code, text in read("README.md"):gmatch("\n| (E[%u%d]+) | (.-) |") do in_readme[code] = text end
     assert.is_truthy(in_code.EEXIST)
     assert.same(in_code, in_readme)
   end)

@@ -109,6 +109,14 @@ describe("the meta file", function()
     assert.same(told, kinds)
   end)
 
+  it("has the methods of semaphores, and no other; they have nothing to collect", function()
+    local set = assert(shm.semaphores(shm.PRIVATE, 1))
+    set:remove()
+    local semaphores_meta = getmetatable(set)
+    assert.same(names_of(semaphores_meta.__index), (declared("Semaphores")))
+    assert.same({ __len = true, __tostring = true }, names_of(semaphores_meta))
+  end)
+
   it("has the values of the module, and no other", function()
     local values = {}
     for name, value in pairs(shm) do
@@ -126,7 +134,7 @@ describe("the meta file", function()
 
   it("says of each function what it takes, returns, calls and may fail with", function()
     for _, owner in ipairs { "shm", "Segment", "View", "Layout", "Record", "RecordArray", "Arena", "Mutex",
-      "RWLock", "Semaphore", "Condition", "Barrier", "Guard" } do
+      "RWLock", "Semaphore", "Condition", "Barrier", "Guard", "Semaphores" } do
       local _, comments = declared(owner)
       for name, comment in pairs(comments) do
         assert.matches("%-%-%-%u.-%.", comment.text, 1, false, name)
@@ -156,6 +164,10 @@ describe("the meta file", function()
     end
     assert.same(keys(described), seen)
     assert.same(keys(fields("shm.Limits")), keys(shm.limits()))
+    local set = assert(shm.semaphores(shm.PRIVATE, 1))
+    local stat = set:stat()
+    set:remove()
+    assert.same(keys(fields("shm.SemaphoresStat")), keys(stat))
   end)
 
   it("has every option, and no other", function()
@@ -166,6 +178,10 @@ describe("the meta file", function()
     local described = keys(fields("shm.AttachOptions"))
     for name in pairs(fields("shm.CreateOptions")) do described[name] = true end
     assert.same(told, described)
+    _, message = pcall(shm.semaphores, shm.PRIVATE, 1, { unknown = true })
+    told = {}
+    for name in message:match("there are (.-)%)$"):gmatch("[%w_]+") do told[name] = true end
+    assert.same(told, keys(fields("shm.SemaphoresOptions")))
   end)
 
   it("has every change, and no other", function()

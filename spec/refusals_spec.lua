@@ -155,8 +155,8 @@ describe("a size", function()
   end)
 
   it("above SHMMAX is refused", function()
-    assert.equal("EFBIG\tsegment 0x00000005 cannot be that large: a limit is lower (SHMMAX, or ulimit -f for "
-      .. "POSIX and anonymous memory)\ntrue\t8192\n",
+    assert.equal("EFBIG\tsegment 0x00000005 cannot be that large: a limit is lower (SHMMAX, SEMMSL, or ulimit -f "
+      .. "for POSIX and anonymous memory)\ntrue\t8192\n",
       sandboxed("1m", "echo 8192 > /proc/sys/kernel/shmmax", [[
         local shm = require "shm"
         local none, message, code = shm.create(5, 8193)

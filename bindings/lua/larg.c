@@ -59,6 +59,15 @@ shmx_name larg_name(lua_State *L, int index) {
   }
 }
 
+shmx_name larg_sysv_name(lua_State *L, int index, const char *noun) {
+  int type = lua_type(L, index);
+  if (type == LUA_TNUMBER) return key_name(L, index);
+  if (type != LUA_TTABLE)
+    argerror(L, index, "%s have an integer key, shm.PRIVATE or {id=n} for a name, not a %s", noun,
+             luaL_typename(L, index));
+  return id_name(L, index);
+}
+
 /* ---- sizes ---- */
 
 /* Digits, and at most one of K, M, G, T: 1024, 1024^2 ... bytes. */
@@ -123,6 +132,12 @@ static uint32_t check_mode(lua_State *L, int index) {
   return (uint32_t)mode;
 }
 
+uint32_t larg_creation_mode(lua_State *L, int index) {
+  uint32_t mode = check_mode(L, index);
+  if (mode == 0) argerror(L, index, "mode 0 would keep everybody out, also its owner");
+  return mode;
+}
+
 static const struct flag {
   const char *name;
   uint32_t flag;
@@ -156,8 +171,7 @@ static void set_option(lua_State *L, int index, bool creating, shmx_options *opt
   if ((is_mode || (flag != NULL && flag->creating)) && !creating)
     argerror(L, index, "option %s is for create and open, not for attach", name);
   if (is_mode) {
-    options->mode = check_mode(L, index);
-    if (options->mode == 0) argerror(L, index, "mode 0 would keep everybody out, also its owner");
+    options->mode = larg_creation_mode(L, index);
   } else if (strcmp(name, "address") == 0) {
     if (!lua_isinteger(L, -1)) argerror(L, index, "option address is an integer");
     options->address = (void *)lua_tointeger(L, -1); /* NOLINT: that is what an address is */

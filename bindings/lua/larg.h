@@ -11,11 +11,18 @@
 /* A key, "/name", {id=n}, or nil for anonymous memory. A "/name" lives as long as the argument. */
 shmx_name larg_name(lua_State *L, int index);
 
+/* A key or {id=n}, for what System V alone has; `noun` says what, in the plural. */
+shmx_name larg_sysv_name(lua_State *L, int index, const char *noun);
+
 /* Bytes, at least 1: an integer, or a string such as "64K". */
 size_t larg_size(lua_State *L, int index);
 
 /* A table of options, or nothing; `creating` allows those that shape a new segment. */
 shmx_options larg_options(lua_State *L, int index, bool creating);
+
+/* Permission bits for something new, "0640" or an integer: the value at the top is part of the
+ * argument at `index`. */
+uint32_t larg_creation_mode(lua_State *L, int index);
 
 /* A table of changes: mode, uid, gid. */
 shmx_change larg_change(lua_State *L, int index);

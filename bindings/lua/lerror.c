@@ -26,17 +26,19 @@ int lerror_result(lua_State *L, int status, const char *thing) {
   return 1;
 }
 
-/* An object of an arena is in the place of a segment for its views. Keys in hexadecimal, as ipcs(1)
- * prints them. */
-const char *lerror_push_name(lua_State *L, const shmx_name *name) {
+const char *lerror_push_sysv_name(lua_State *L, const char *noun, const shmx_name *name) {
   char hex[16];
+  if (name->key != SHMX_PRIVATE) { /* in hexadecimal, as ipcs(1) prints it */
+    snprintf(hex, sizeof hex, "0x%08x", (unsigned)name->key);
+    return lua_pushfstring(L, "%s %s", noun, hex);
+  }
+  if (name->id != SHMX_NO_ID) return lua_pushfstring(L, "%s id %d", noun, name->id);
+  return lua_pushfstring(L, "private %s", noun);
+}
+
+const char *lerror_push_name(lua_State *L, const shmx_name *name) {
   if (name->backing == SHMX_POSIX) return lua_pushfstring(L, "segment \"%s\"", name->posix);
   if (name->backing == SHMX_PART) return lua_pushfstring(L, "object \"%s\"", name->posix);
   if (name->backing == SHMX_MEMFD) return lua_pushliteral(L, "anonymous segment");
-  if (name->key != 0) {
-    snprintf(hex, sizeof hex, "0x%08x", (unsigned)name->key);
-    return lua_pushfstring(L, "segment %s", hex);
-  }
-  if (name->id != SHMX_NO_ID) return lua_pushfstring(L, "segment id %d", name->id);
-  return lua_pushliteral(L, "private segment");
+  return lerror_push_sysv_name(L, "segment", name);
 }

@@ -8,6 +8,7 @@
 #include "lua/llayout.h"
 #include "lua/lrecord.h"
 #include "lua/lsegment.h"
+#include "lua/lsemaphores.h"
 #include "lua/lview.h"
 
 #include <lauxlib.h>
@@ -137,10 +138,19 @@ static int shm_limits(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"create", shm_create},     {"attach", shm_attach},  {"open", shm_open_},
-    {"remove", shm_remove},     {"read", lsegment_read}, {"write", lsegment_write},
-    {"ftok", shm_ftok},         {"list", shm_list},      {"limits", shm_limits},
-    {"record", llayout_define}, {"arena", larena_open},  {NULL, NULL},
+    {"create", shm_create},
+    {"attach", shm_attach},
+    {"open", shm_open_},
+    {"remove", shm_remove},
+    {"read", lsegment_read},
+    {"write", lsegment_write},
+    {"ftok", shm_ftok},
+    {"list", shm_list},
+    {"limits", shm_limits},
+    {"record", llayout_define},
+    {"arena", larena_open},
+    {"semaphores", lsemaphores_open},
+    {NULL, NULL},
 };
 
 SHMX_API int luaopen_shm(lua_State *L) {
@@ -150,6 +160,7 @@ SHMX_API int luaopen_shm(lua_State *L) {
   llayout_register(L);
   lrecord_register(L);
   larena_register(L);
+  lsemaphores_register(L);
   luaL_newlib(L, functions);
   lua_pushinteger(L, SHMX_PRIVATE);
   lua_setfield(L, -2, "PRIVATE");

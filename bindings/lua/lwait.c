@@ -1,4 +1,4 @@
-/* lwait.c: timeouts and signals. Touches core. */
+/* lwait.c: deadlines, and the hook that runs after a signal. Touches core. */
 #include "lua/lwait.h"
 
 #include <lauxlib.h>

@@ -1,4 +1,4 @@
-/* lwait.h: what waiting calls share: timeouts, and letting signals reach the script. Touches core.
+/* lwait.h: what calls that sleep have in common: a deadline, and signals meanwhile. Touches core.
  */
 #ifndef SHMX_LUA_LWAIT_H
 #define SHMX_LUA_LWAIT_H
@@ -7,10 +7,13 @@
 
 #include <lua.h>
 
-/* The deadline of a timeout in seconds at `index`; SHMX_FOREVER where there is none. */
+/* The deadline of a timeout in seconds at `index`; none for nil. Raises what is no number. */
 int64_t lwait_check_deadline(lua_State *L, int index);
 
-/* After -EINTR: lets the interpreter run its hook, which is where Ctrl-C raises its error. */
+/*
+ * Lets the script's hook run, as after a signal: Ctrl-C raises its error there. It may do anything
+ * meanwhile, so what the caller holds may have been closed.
+ */
 void lwait_run_hook(lua_State *L);
 
 #endif

@@ -917,5 +917,139 @@ function Barrier:waiting() end
 ---Errors: none.
 ---@return boolean unlocked
 function Guard:unlock() end
+---Options of `shm.semaphores`.
+---@class shm.SemaphoresOptions
+---@field mode? shm.Mode exactly these permission bits, whatever the umask; default `"0600"`
+---@field value? integer|integer[] 0 to 32767: the first value of each semaphore, or a table of n of them; default 0.
+---  Counts only where the set is created, or was never given values
+---@field undo? boolean default true: what this process changes by acquire, release and op is undone when it ends,
+---  however it ends (SEM_UNDO). That is for locks. A release that others are to keep, as a signal to them, would be
+---  taken back: open the set with `undo = false` for that
+
+---Status of a set of semaphores.
+---@class shm.SemaphoresStat
+---@field key integer signed as C's key_t; 0 is IPC_PRIVATE
+---@field id integer
+---@field n integer semaphores in the set
+---@field mode string permission bits, octal: `"0600"`
+---@field uid integer owner
+---@field gid integer group of the owner
+---@field cuid integer creator
+---@field cgid integer group of the creator
+---@field otime integer seconds since 1970: the last operation; 0 for never
+---@field ctime integer creation, or the last change of values or mode by semctl(2)
+---@field pids integer[] of each semaphore: the process that changed it last, 0 for none
+---@field ncnt integer[] of each semaphore: how many wait to acquire
+---@field zcnt integer[] of each semaphore: how many wait for 0
+
+---A set of System V semaphores: numbers from 0 to 32767, which count from 1. `#s` is how many there are; tostring
+---says what it is. The set lives until somebody removes it, and so does what its values say; the handle holds
+---nothing of the system: collecting it, or the end of the process, removes no set. It works in a forked child, whose
+---changes are undone at its own end.
+---@class shm.Semaphores
+---@operator len: integer
+local Semaphores = {}
+
+---Opens a set of at least n semaphores, or creates it; several processes that call it at once get the same set, with
+---its first values. A set that was created and not given values yet is waited for; if that lasts a second, its
+---creator has died (or is a program that gives none), and it gets the values of the options.
+---System calls: semget(2), semctl(2) with IPC_STAT, GETVAL, GETPID and SETALL, semop(2); flock(2) on /dev/shm where a
+---set is without values for a second.
+---Errors: ENOENT (no such id, or no such key and no n), ERANGE (it has fewer than n), EACCES (the right to read is
+---needed), EFBIG, ENOSPC, ENOMEM, EIDRM (removed again and again meanwhile).
+---@param key integer|{id: integer} a key, `shm.PRIVATE` for a new set without one, or `{id=n}` for one that exists
+---@param n? integer 1 to 32000; nil: the set must exist, and may have any size
+---@param opts? shm.SemaphoresOptions
+---@return shm.Semaphores? semaphores
+---@return string? message
+---@return shm.Errno? code
+function shm.semaphores(key, n, opts) end
+
+---Subtracts from a semaphore; sleeps while its value is too small. Signals are served meanwhile: Ctrl-C raises
+---"interrupted!".
+---System calls: semtimedop(2).
+---Errors: ETIMEDOUT, EIDRM, EACCES, ERANGE (too much to undo), ENOMEM.
+---@param i integer
+---@param n? integer 1 to 32767; default 1
+---@param timeout? number seconds; nil waits for ever, 0 only tries
+---@return true? acquired
+---@return string? message
+---@return shm.Errno? code
+function Semaphores:acquire(i, n, timeout) end
+
+---Adds to a semaphore, and wakes who can go on now. It need not have been acquired before. Never waits.
+---System calls: semtimedop(2).
+---Errors: EIDRM, ERANGE (the value would pass 32767, or what is to be undone of it), EACCES, ENOMEM.
+---@param i integer
+---@param n? integer 1 to 32767; default 1
+---@return true? released
+---@return string? message
+---@return shm.Errno? code
+function Semaphores:release(i, n) end
+
+---Sleeps until a semaphore is 0. Signals are served meanwhile, as in acquire.
+---System calls: semtimedop(2).
+---Errors: ETIMEDOUT, EIDRM, EACCES.
+---@param i integer
+---@param timeout? number seconds; nil waits for ever, 0 only tries
+---@return true? zero
+---@return string? message
+---@return shm.Errno? code
+function Semaphores:wait_zero(i, timeout) end
+
+---Takes several steps at once, in their order: all of them, or, while one is not possible, none. A step adds delta to
+---semaphore i; a delta of 0 waits for 0. Sleeps until all are possible; signals are served meanwhile, as in acquire.
+---System calls: semtimedop(2).
+---Errors: ETIMEDOUT, EIDRM, ERANGE, E2BIG (more than 500 steps: SEMOPM), EACCES, ENOMEM.
+---@param steps integer[][] `{ {i, delta}, ... }`, delta from -32767 to 32767; read without metamethods
+---@param timeout? number seconds; nil waits for ever, 0 only tries
+---@return true? done
+---@return string? message
+---@return shm.Errno? code
+function Semaphores:op(steps, timeout) end
+
+---The value of a semaphore; it may be another by the time it is here.
+---System calls: semctl(2) with GETVAL.
+---Errors: EIDRM, EACCES.
+---@param i integer
+---@return integer? value
+---@return string? message
+---@return shm.Errno? code
+function Semaphores:value(i) end
+
+---The values of all semaphores, at one moment.
+---System calls: semctl(2) with IPC_STAT and GETALL.
+---Errors: EIDRM, EACCES, ENOMEM.
+---@return integer[]? values
+---@return string? message
+---@return shm.Errno? code
+function Semaphores:values() end
+
+---Gives a semaphore a value, and wakes who can go on now. What processes were to undo of this semaphore is forgotten:
+---of all processes, not only this one.
+---System calls: semctl(2) with SETVAL.
+---Errors: EIDRM, EACCES.
+---@param i integer
+---@param v integer 0 to 32767
+---@return true? set
+---@return string? message
+---@return shm.Errno? code
+function Semaphores:set(i, v) end
+
+---Status of the set. The three arrays are looked at one by one, not at one moment.
+---System calls: semctl(2) with IPC_STAT, GETPID, GETNCNT and GETZCNT.
+---Errors: EIDRM, EACCES.
+---@return shm.SemaphoresStat? stat
+---@return string? message
+---@return shm.Errno? code
+function Semaphores:stat() end
+
+---Removes the set, at once and for all processes: who waits gets EIDRM. Only this does; a set outlives its handles.
+---System calls: semctl(2) with IPC_RMID.
+---Errors: EIDRM, EPERM.
+---@return true? removed
+---@return string? message
+---@return shm.Errno? code
+function Semaphores:remove() end
 
 return shm

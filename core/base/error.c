@@ -14,6 +14,9 @@ struct error {
 
 /* The README's table of errors is held against this one by spec/house_spec.lua. */
 static const struct error errors[] = {
+    {E2BIG, "E2BIG",
+     "cannot take so many steps in one operation: the third number of /proc/sys/kernel/sem is the"
+     " limit"},
     {EACCES, "EACCES",
      "is closed to this user by its mode; attach readonly if that is"
      " enough, or ask its owner to widen the mode"},
@@ -32,7 +35,7 @@ static const struct error errors[] = {
      "has lost memory: it was truncated, or its file system is full; detach it"
      " and attach or create it anew"},
     {EFBIG, "EFBIG",
-     "cannot be that large: a limit is lower (SHMMAX, or ulimit -f for POSIX and anonymous "
+     "cannot be that large: a limit is lower (SHMMAX, SEMMSL, or ulimit -f for POSIX and anonymous "
      "memory)"},
     {EIDRM, "EIDRM", "was removed; open or create it anew"},
     {EINVAL, "EINVAL", "was refused by the system as invalid; check name, size and address"},
@@ -49,8 +52,8 @@ static const struct error errors[] = {
      "was refused memory: out of memory, of huge pages (vm.nr_hugepages) or of"
      " lockable memory (ulimit -l)"},
     {ENOSPC, "ENOSPC",
-     "has no room: the number of segments (SHMMNI), System V memory (SHMALL) or"
-     " the space in /dev/shm is used up; remove what is not needed"},
+     "has no room: the number of segments (SHMMNI) or semaphores (SEMMNI, SEMMNS), System V memory"
+     " (SHMALL) or the space in /dev/shm is used up; remove what is not needed"},
     {ENOTDIR, "ENOTDIR", "is below something that is no directory; check its path"},
     {ENOTSUP, "ENOTSUP",
      "cannot do that: only POSIX objects change their size, anonymous"
@@ -65,15 +68,17 @@ static const struct error errors[] = {
     {EPROTOTYPE, "EPROTOTYPE",
      "is there as something else: of another kind, type, count or layout; open it as it was made, "
      "or remove it first"},
-    {ERANGE, "ERANGE", "is smaller than what was asked for, or, as an arena, of another size"},
+    {ERANGE, "ERANGE",
+     "is smaller than what was asked for, or, as an arena, of another size; or a semaphore, or "
+     "what "
+     "is to be undone of it, would pass 32767"},
     {EROFS, "EROFS", "is attached readonly; attach it without readonly to write"},
     {ETIMEDOUT, "ETIMEDOUT", "was not to be had in time; try again, or allow more time"},
     {EUSERS, "EUSERS",
      "is open as often as it has places for; close it elsewhere, or make a larger one"},
     {EXDEV, "EXDEV",
      "belongs to processes of another PID or time namespace (a container), whose numbers mean "
-     "others "
-     "here; share the namespace"},
+     "others here; share the namespace"},
 };
 
 static const struct error *find(int status) {

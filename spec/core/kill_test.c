@@ -2,51 +2,12 @@
  * kill_test.c shows that whoever is killed, at whatever system call, leaves all or nothing: a child
  * is stepped from stop to stop and killed at the first, the second, the third ... of them.
  */
-#include "support.h"
+#include "trace.h"
 
 #include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/statvfs.h>
 
 enum { SIZE = 64 << 10, GROWN = 2 * SIZE, SHRUNK = SIZE / 4, LEAST_POINTS = 6, MOST_POINTS = 2000 };
-
-typedef void (*deed)(int);
-
-static deed done_by_victim;
-
-static void be_traced(int argument) {
-  if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) _exit(SKIP);
-  raise(SIGSTOP);
-  done_by_victim(argument);
-  raise(SIGSTOP);
-}
-
-/* Kills a child at its `point`-th stop, before or after a system call; false if it was done. */
-static bool kill_at(deed victim, int argument, int point) {
-  done_by_victim = victim;
-  pid_t child = start_child(be_traced, argument);
-  int status;
-  assert_int_equal(waitpid(child, &status, 0), child);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == SKIP) {
-    print_message("skipped: this user may not trace a child\n");
-    skip();
-  }
-  assert_true(WIFSTOPPED(status));
-  void *options = (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
-  assert_int_equal(ptrace(PTRACE_SETOPTIONS, child, NULL, options), 0);
-  bool done = false;
-  for (int i = 0; i < point && !done; i++) {
-    assert_int_equal(ptrace(PTRACE_SYSCALL, child, NULL, NULL), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSTOPPED(status));
-    done = WSTOPSIG(status) == SIGSTOP;
-    assert_true(done || WSTOPSIG(status) == (SIGTRAP | 0x80));
-  }
-  kill(child, SIGKILL);
-  status = wait_for(child);
-  assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-  return !done;
-}
 
 /* ---- /dev/shm as seen from outside ---- */
 

@@ -22,6 +22,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -94,6 +95,16 @@ static inline int count_files(const char *beginning, bool removing) {
   return count;
 }
 
+/* Sets of System V semaphores with a key of ours. */
+static inline int remove_semaphores(void) {
+  int count = 0;
+  for (int number = 0; number < KEYS; number++) {
+    int id = semget(sysv_name(number).key, 0, 0);
+    if (id >= 0) count += semctl(id, 0, IPC_RMID) == 0;
+  }
+  return count;
+}
+
 /* System V segments with a key of ours, or made by this process. */
 static inline int remove_keys(void) {
   int count = 0;
@@ -141,7 +152,7 @@ static inline int begin(void **state) {
 /* Takes away what a test has left, and fails the test for it. */
 static inline int nothing_left(void **state) {
   (void)state;
-  int files = count_files(tag(), true), keys = remove_keys();
+  int files = count_files(tag(), true), keys = remove_keys() + remove_semaphores();
   int descriptors = count_descriptors(), mappings = count_mappings();
   bool clean =
       files == 0 && keys == 0 && descriptors <= program.descriptors && mappings <= program.mappings;

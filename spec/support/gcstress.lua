@@ -1,5 +1,5 @@
--- gcstress.lua: uses everything that makes, pins and drops segments, views and records, in both modes
--- of the collector. gcstress.c runs it, with a collection at every allocation.
+-- gcstress.lua: uses everything that makes, pins and drops segments, views, records and semaphores, in
+-- both modes of the collector. gcstress.c runs it, with a collection at every allocation.
 local shm = require "shm"
 
 local Inner = shm.record("StressInner", { "u16 a", "char text[60]" })
@@ -26,6 +26,10 @@ local function use(segment)
   assert(segment:write(("x"):rep(100), 4000):read(100, 4000) == ("x"):rep(100))
   assert(segment:stat().size == 4200 and #shm.list() >= 0 and shm.limits().page_size > 0)
   assert(not pcall(function() v[1] = "x" end) and not pcall(q.set, q, { id = 1, nothing = 2 }))
+  local set = assert(shm.semaphores(shm.PRIVATE, 3, { value = { 1, 2, 3 }, mode = "0600" }))
+  assert(set:op { { 1, -1 }, { 2, 5 } } and set:values()[2] == 7 and set:stat().pids[3] > 0)
+  assert(select(3, set:acquire(1, 1, 0)) == "ETIMEDOUT" and not pcall(set.op, set, { { 1, 2 }, { 9, 1 } }))
+  assert(set:remove() and select(3, set:values()) == "EIDRM" and tostring(set))
   return v, q, all
 end
 

@@ -1,5 +1,5 @@
--- guard.lua: fails the run if a spec file leaves a segment, an object, a descriptor, a mapping or a
--- process behind. busted runs it before all specs (--helper).
+-- guard.lua: fails the run if a spec file leaves a segment, a set of semaphores, an object, a
+-- descriptor, a mapping or a process behind. busted runs it before all specs (--helper).
 local busted = require "busted"
 local process = require "spec.support.process"
 local uv = require "luv"
@@ -24,6 +24,9 @@ local function survey()
   local found = {}
   for key, id in read("/proc/sysvipc/shm"):gmatch("\n%s*(%-?%d+)%s+(%d+)") do
     found[("System V segment id %s, key %s"):format(id, key)] = true
+  end
+  for key, id in read("/proc/sysvipc/sem"):gmatch("\n%s*(%-?%d+)%s+(%d+)") do
+    found[("System V semaphores id %s, key %s"):format(id, key)] = true
   end
   for name in list("/dev/shm") do found["POSIX object /" .. name] = true end
   for fd in list("/proc/self/fd") do
