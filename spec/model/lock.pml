@@ -142,7 +142,7 @@ unlock: /* shmx_lock_leave, shmx_lock_release: the exchange, and the wake where 
     :: d_step { !(word & WAITERS) -> leave(0, false) }
     :: d_step { word & WAITERS -> leave(0, false) };
       wake()
-#ifndef ROBUST /* shmx_lock_abandon */
+#ifdef ABANDON /* shmx_lock_abandon */
     :: d_step { !(word & WAITERS) -> leave(DIED, true) }
     :: d_step { word & WAITERS -> leave(DIED, true) };
       wake()
