@@ -27,8 +27,6 @@
 #endif
 
 mtype = { FREE, LIVE, REMOVED };
-
-/* shared */
 byte owner;                             /* of the lock */
 byte process[MEMBERS];                  /* of each member */
 bool bits[MEMBERS];
@@ -103,8 +101,7 @@ inline join() {
     if
     :: open[_pid] && same -> bits[member[_pid]] = true; /* shmx_directory_mark */
       d_step { assert(given == meant[_pid]); usable[_pid] = true }
-    :: open[_pid] && !same -> open[_pid] = false
-    :: !open[_pid]
+    :: !(open[_pid] && same) -> open[_pid] = false
     fi
   fi;
   m = 0
@@ -216,13 +213,10 @@ left:
       :: open[_pid] -> close()
       :: !open[_pid]
       fi;
-      d_step {
-        if
-        :: joined -> process[member[_pid]] = 0 /* shmx_directory_part */
-        :: else
-        fi;
-        busy[_pid] = false
-      }
+      if
+      :: d_step { joined -> process[member[_pid]] = 0; busy[_pid] = false } /* shmx_directory_part */
+      :: d_step { !joined -> busy[_pid] = false }
+      fi
     fi
   } unless {
     d_step { dying == _pid -> dying = 0; busy[_pid] = false; usable[_pid] = false; m = 0 }
@@ -230,8 +224,7 @@ left:
   }
 }
 
-/* Does it live and have the object open, by a bit of its own? */
-#define has_open(p) (open[p] && !dead[p] && settled[p] == p)
+#define has_open(p) (open[p] && !dead[p] && settled[p] == p) /* by a bit of its own */
 
 init {
   byte m, kills;

@@ -11,7 +11,7 @@
  * DEADLINES a writer may give up while others read
  * KILLS=n   so many are killed, each at any step
  * SLICES    who waits for `left` looks now and then. A look that would find nothing is left out
- * FOREVER   one writes, and two read again and again: the writer who has the gate gets in. (-a -f)
+ * FOREVER   two read again and again; and a writer who has the gate gets in (-a -f)
  *
  * What holds: nobody writes while another reads or writes; who comes after a writer that died writing is
  * told, until one has written; nobody waits for ever.
@@ -25,14 +25,15 @@
 #ifndef SLOTS
 #define SLOTS 2
 #endif
-#ifndef ROUNDS
+#ifdef FOREVER
+#define ROUNDS 0
+#elif !defined(ROUNDS)
 #define ROUNDS 1
 #endif
 
 #define DIED 8 /* SHMX_LOCK_DIED, of a gate that was abandoned */
 
 mtype = { NOTHING, NAME, NO_NAME, GATE };
-
 byte slot[SLOTS], seen_slot[SLOTS]; /* readers: what is there, and what loads see of it */
 byte gate, seen_gate;
 mtype stored[5] = NOTHING; /* what others do not see yet */
@@ -46,15 +47,13 @@ bool reads[5], writes[5];  /* what they do: no part of the lock */
 bool harm;                 /* a writer has died writing, and none has written since */
 
 #define nothing_stored (stored[_pid] == NOTHING)
-#define somebody_writes (writes[3] || writes[4])
 
 proctype Memory(byte who) {
 end:
   do
   :: d_step { stored[who] == NAME -> seen_slot[place[who]] = who; stored[who] = NOTHING }
   :: d_step {
-      stored[who] == NO_NAME -> slot[place[who]] = 0; seen_slot[place[who]] = 0;
-      stored[who] = NOTHING
+      stored[who] == NO_NAME -> stored[who] = NOTHING; slot[place[who]] = 0; seen_slot[place[who]] = 0
     }
   :: d_step { stored[who] == GATE -> seen_gate = who; stored[who] = NOTHING }
   od
@@ -93,20 +92,19 @@ inline bury() {
 #define some_dead (dead[seen_slot[0]] || dead[seen_slot[SLOTS - 1]])
 #define all_free  (seen_slot[0] == 0 && seen_slot[SLOTS - 1] == 0)
 #define room      (slot[0] == 0 || slot[SLOTS - 1] == 0)
+#define first     ((_pid - 1) % SLOTS) /* first_slot */
 
 inline enter_slot() { /* the compare-exchange that succeeds */
   d_step {
     nothing_stored && room ->
-      n = (slot[(_pid - 1) % SLOTS] == 0 -> (_pid - 1) % SLOTS : SLOTS - 1 - (_pid - 1) % SLOTS);
-      slot[n] = _pid;
-      place[_pid] = n;
-      stored[_pid] = NAME;
-      n = 0
+      place[_pid] = (slot[first] == 0 -> first : SLOTS - 1 - first);
+      slot[place[_pid]] = _pid;
+      stored[_pid] = NAME
   }
 }
 
 inline start_reading() {
-  assert(!somebody_writes);
+  assert(!writes[3] && !writes[4]);
   reads[_pid] = true
 }
 
@@ -175,15 +173,10 @@ told:
     assert(!harm || damaged); /* is_damaged: -EOWNERDEAD */
     d_step { nothing_stored -> reads[_pid] = false; stored[_pid] = NO_NAME } /* shmx_rwlock_unlock */
     notify();
-#ifdef FOREVER
-    goto read
-#else
-    rounds++;
     if
-    :: rounds < ROUNDS -> goto read
-    :: d_step { rounds == ROUNDS -> busy[_pid] = false }
+    :: d_step { ROUNDS == 0 || rounds + 1 < ROUNDS -> rounds = (ROUNDS -> rounds + 1 : 0) } goto read
+    :: d_step { rounds + 1 == ROUNDS -> busy[_pid] = false }
     fi
-#endif
   } unless {
     die()
   }
@@ -216,7 +209,7 @@ drain:
       fi
     :: d_step {
         count == 0 -> n = 0;
-        assert(!somebody_writes && !reads[1] && !reads[2]);
+        assert(!writes[3] && !writes[4] && !reads[1] && !reads[2]);
         assert(!harm || damaged); /* is_damaged: -EOWNERDEAD */
         writes[_pid] = true
       }
@@ -236,14 +229,8 @@ written:
 init {
   byte n, kills;
   atomic {
-    for (n : 1 .. 4) { busy[n] = true }
-    run Reader(); run Reader(); run Writer();
-#ifndef FOREVER
-    run Writer();
-#else
-    run Memory(4);
-#endif
-    for (n : 1 .. 4) { run Memory(n) }
+    run Reader(); run Reader(); run Writer(); run Writer();
+    for (n : 1 .. 4) { busy[n] = true; run Memory(n) }
     n = 0
   }
   do
