@@ -40,7 +40,7 @@ TESTS = $(TEST_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
 # What apt has to have installed, target by target.
 BUILD_PACKAGES = gcc libc6-dev lua5.4 liblua5.4-dev
 DEMO_PACKAGES = $(BUILD_PACKAGES) lua-luv lua-argparse
-TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted libcmocka-dev luarocks pkg-config util-linux
+TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted libcmocka-dev luarocks pkg-config spin util-linux
 LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck
 BENCH_PACKAGES = $(DEMO_PACKAGES) python3-numpy
 
@@ -124,9 +124,15 @@ upper = $(shell echo $(1) | tr a-z A-Z)
 
 # ---- tests: `make test` is setup and this ----
 
-check: programs
+check: programs $(if $(SANITIZE),,$(BUILD)/spec/models)
 	@for test in $(TESTS); do spec/support/isolate $$test || exit 1; done
 	@$(RUN) $(PRELOAD) spec/support/isolate $(BUSTED)
+	@$(if $(SANITIZE),,cat $(BUILD)/spec/models)
+
+# The models know nothing of what is built: they are run when one is changed.
+$(BUILD)/spec/models: $(wildcard spec/model/*)
+	@mkdir -p $(@D)
+	@CC='$(CC)' spec/model/check.sh $(@D)/model >$@
 
 programs: $(LIBRARIES) $(PEERS) $(TESTS) $(BUILD)/spec/lowlevel.so $(BUILD)/spec/gcstress
 

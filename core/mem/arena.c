@@ -206,10 +206,11 @@ int shmx_arena_find(shmx_arena *arena, const char *name, const shmx_kind *kind,
   return status;
 }
 
-/* The same object may be open through the arena twice. */
+/* The same object may be open through the arena twice. One that a forked child found removed is not
+ * open, though its place may be another's by now. */
 static bool is_open(const shmx_arena *arena, uint32_t entry) {
   for (const shmx_arena_object *object = arena->objects; object != NULL; object = object->next)
-    if (object->entry == entry) return true;
+    if (object->entry == entry && object->memory.object.data != NULL) return true;
   return false;
 }
 

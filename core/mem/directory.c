@@ -110,7 +110,10 @@ static bool is_blank(const shmx_arena *arena) {
   const unsigned char *memory = memory_of(arena);
   for (uint64_t i = 0; i < arena->start; i++) {
     bool lock = i >= offsetof(struct header, lock) && i < sizeof *header;
-    if (memory[i] != 0 && !lock) return load(header->magic) == MAGIC; /* somebody is at it */
+    if (memory[i] == 0 || lock) continue;
+    /* Somebody is at it: acquire pairs with the release in make_header. */
+    atomic_thread_fence(memory_order_acquire);
+    return load(header->magic) == MAGIC;
   }
   return true;
 }
@@ -120,6 +123,8 @@ static void make_header(shmx_arena *arena) {
   uint64_t processes, time;
   shmx_process_namespaces(&processes, &time);
   store(header->magic, MAGIC);
+  /* Release: whoever sees the rest of it sees the magic. Pairs with the acquire in is_blank. */
+  atomic_thread_fence(memory_order_release);
   store(header->version, VERSION);
   store(header->size, arena->segment.object.size);
   store(header->processes, processes);
@@ -157,8 +162,13 @@ int shmx_directory_prepare(shmx_arena *arena) {
 
 /* ---- members ---- */
 
+/* Acquire pairs with the release in shmx_directory_part. */
+static shmx_task process_of(const struct member *member) {
+  return atomic_load_explicit(&member->process, memory_order_acquire);
+}
+
 static bool is_vacant(const struct member *member, bool of_the_dead) {
-  shmx_task process = load(member->process);
+  shmx_task process = process_of(member);
   return process == 0 || (of_the_dead && !shmx_process_lives(process));
 }
 
@@ -184,7 +194,7 @@ int shmx_directory_join(shmx_arena *arena) {
 }
 
 void shmx_directory_part(shmx_arena *arena) {
-  /* Release: all uses of the memory were before. Pairs with the lock of who sweeps. */
+  /* Release: all uses of the memory were before. Pairs with the acquire in process_of. */
   atomic_store_explicit(&member_at(arena, arena->member)->process, 0, memory_order_release);
 }
 
@@ -202,8 +212,13 @@ static bool is_used(const shmx_arena *arena, uint32_t entry) {
   uint64_t bit = UINT64_C(1) << entry % WORD_BITS;
   for (uint32_t number = 0; number < arena->members; number++) {
     const struct member *member = member_at(arena, number);
-    if (load(member->process) == 0 || !(load(member->bits[entry / WORD_BITS]) & bit)) continue;
-    if (shmx_process_lives(load(member->process))) return true;
+    shmx_task process = process_of(member);
+    if (process == 0) continue;
+    /* After shmx_directory_remove, and after all uses of the memory by who has taken the bit away:
+     * pairs with shmx_directory_mark. */
+    if (!(atomic_load_explicit(&member->bits[entry / WORD_BITS], memory_order_seq_cst) & bit))
+      continue;
+    if (shmx_process_lives(process)) return true;
   }
   return false;
 }
