@@ -30,13 +30,10 @@ void shmx_event_wake_all(struct shmx_event *event) {
   }
 }
 
-/* The bit stays for the others, until there are none. */
+/* The bit stays for the others, until there are none. To clear it without a bump would lose those
+ * who set it after ours and sleep by now: they have the word as their ticket. */
 void shmx_event_wake_one(struct shmx_event *event) {
-  uint32_t word = atomic_fetch_add_explicit(&event->word, SHMX_EVENT_STEP, memory_order_relaxed);
+  atomic_fetch_add_explicit(&event->word, SHMX_EVENT_STEP, memory_order_relaxed);
   int woken = 0;
-  if (shmx_futex_wake(futex_of(event), 1, &woken) != 0 || woken != 0) return;
-  word += SHMX_EVENT_STEP;
-  atomic_compare_exchange_strong_explicit(&event->word, &word,
-                                          word & ~(uint32_t)SHMX_EVENT_SLEEPERS,
-                                          memory_order_relaxed, memory_order_relaxed);
+  if (shmx_futex_wake(futex_of(event), 1, &woken) == 0 && woken == 0) shmx_event_wake_all(event);
 }
