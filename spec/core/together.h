@@ -16,8 +16,8 @@
 
 /* What all processes of a test see, all zero at its start. */
 struct ground {
-  _Atomic int stage;       /* how far they have come */
-  _Atomic int inside;      /* who is in a critical section */
+  _Atomic int stage;        /* how far they have come */
+  _Atomic int inside;       /* who is in a critical section */
   volatile long one, other; /* plain, and equal outside of critical sections */
   _Alignas(64) unsigned char memory[8192], second[64];
 };
