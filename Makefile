@@ -51,7 +51,8 @@ BUSTED = $(LUA) $$(command -v busted) --pattern=_spec --helper=spec/support/guar
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: always help all demo test lint asan bench install uninstall clean setup-% programs check
+.PHONY: always help all demo test lint asan torture bench install uninstall clean setup-% programs \
+  check threads
 
 all: $(LIBRARIES) ## build the module (build/shm.so) and the library (build/libshmx.{a,so})
 	@:
@@ -74,10 +75,17 @@ lint: setup-lint ## check style and warnings, in C and Lua, with gcc and clang
 	  --inline-suppr -D_GNU_SOURCE -D__linux__ -Icore -Ibindings $(CORE_SOURCES) $(LUA_SOURCES)
 	luacheck --quiet $(LUA_FILES)
 
-asan: setup-test ## run every test under the address and undefined-behaviour sanitizers
+asan: setup-test ## run every test under the address and undefined-behaviour sanitizers, threads under theirs
 	@$(MAKE) --no-print-directory check BUILD=$(BUILD)/asan \
 	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" \
 	  PRELOAD="LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0"
+	@$(MAKE) --no-print-directory threads BUILD=$(BUILD)/tsan SANITIZE="-fsanitize=thread -Wno-tsan"
+
+torture: setup-test ## kill at every instruction, and 2,000 times at random (minutes)
+	@$(MAKE) --no-print-directory programs
+	@for test in $(filter $(BUILD)/spec/step%,$(TESTS)); do \
+	  SHM_STEP=1 spec/support/isolate $$test || exit 1; done
+	@SHM_KILLS=2000 spec/support/isolate $(BUILD)/spec/torture_test
 
 bench: setup-bench ## measure, as ratios to what the machine can do in the same run
 	@$(MAKE) --no-print-directory all $(BUILD)/spec/baseline.so $(BUILD)/spec/locks.so
@@ -133,6 +141,10 @@ check: programs $(if $(SANITIZE),,$(BUILD)/spec/models)
 $(BUILD)/spec/models: $(wildcard spec/model/*)
 	@mkdir -p $(@D)
 	@CC='$(CC)' spec/model/check.sh $(@D)/model >$@
+
+# For the thread sanitizer, which knows neither processes nor what is loaded into a Lua without it.
+threads: $(BUILD)/spec/threads_test
+	@TSAN_OPTIONS=halt_on_error=1 spec/support/isolate $<
 
 programs: $(LIBRARIES) $(PEERS) $(TESTS) $(BUILD)/spec/lowlevel.so $(BUILD)/spec/gcstress
 

@@ -39,7 +39,8 @@ end
 describe("make", function()
   it("help has a line for each target", function()
     local help = make("help").out
-    local targets = { "help", "all", "demo", "test", "lint", "asan", "bench", "install", "uninstall", "clean" }
+    local targets = { "help", "all", "demo", "test", "lint", "asan", "torture", "bench", "install",
+      "uninstall", "clean" }
     for _, target in ipairs(targets) do
       assert.matches("\n?" .. target .. " +%l[^\n]+\n", help)
     end

@@ -147,10 +147,13 @@ static int check_header(const shmx_arena *arena) {
   return load(header->processes) == processes && load(header->time) == time ? 0 : -EXDEV;
 }
 
-/* Nothing is written before it is sure that the memory is nobody else's. */
+/* Nothing is written before it is sure that the memory is nobody else's. Another version may be
+ * half made, too, and be ready by another mark. */
 int shmx_directory_prepare(shmx_arena *arena) {
   uint64_t magic = load(header_of(arena)->magic);
   if (magic != MAGIC && (magic != 0 || !is_blank(arena))) return -EPROTOTYPE;
+  uint32_t version = load(header_of(arena)->version);
+  if (version != 0 && version != VERSION) return -EPROTONOSUPPORT;
   if (!is_ready(arena)) {
     int status = shmx_directory_enter(arena);
     if (status != 0) return status;
@@ -235,7 +238,8 @@ uint32_t shmx_directory_members(const shmx_arena *arena) {
 /* An object lies behind the directory, within the segment. */
 static bool is_sane(const shmx_arena *arena, const struct shmx_directory_entry *entry) {
   return (entry->state == LIVE || entry->state == REMOVED) && entry->size != 0 &&
-         entry->offset >= arena->start && entry->offset % SHMX_KIND_ALIGN == 0 &&
+         entry->size % SHMX_KIND_ALIGN == 0 && entry->offset >= arena->start &&
+         entry->offset % SHMX_KIND_ALIGN == 0 &&
          shmx_fits(entry->offset, entry->size, arena->segment.object.size);
 }
 

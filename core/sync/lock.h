@@ -67,11 +67,17 @@ static inline void shmx_lock_release(struct shmx_lock *lock) {
   if (word & SHMX_LOCK_WAITERS) shmx_lock_wake(lock);
 }
 
-/* Gives it up as if its owner had died: who has it next is told. */
-static inline void shmx_lock_abandon(struct shmx_lock *lock) {
-  /* Release, as above. */
-  uint64_t word = atomic_exchange_explicit(&lock->word, SHMX_LOCK_DIED, memory_order_release);
-  if (word & SHMX_LOCK_WAITERS) shmx_lock_wake(lock);
+/* Gives it up for `owner`, a thread of ours that may have ended, as if that had died: who has it
+ * next is told. Others may have taken it over at any instant, and then it is theirs. */
+static inline void shmx_lock_abandon(struct shmx_lock *lock, shmx_task owner) {
+  uint64_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+  while (owner != 0 && (word & ~SHMX_LOCK_FLAGS) == owner)
+    /* Release, as above. */
+    if (atomic_compare_exchange_weak_explicit(&lock->word, &word, SHMX_LOCK_DIED,
+                                              memory_order_release, memory_order_relaxed)) {
+      if (word & SHMX_LOCK_WAITERS) shmx_lock_wake(lock);
+      return;
+    }
 }
 
 /* The owner: 0 where there is none. It may change at once, unless it is this thread. */

@@ -21,9 +21,8 @@ void shmx_mutex_open(shmx_mutex *mutex, void *memory) {
 void shmx_mutex_close(shmx_mutex *mutex) {
   struct shmx_mutex_memory *memory = mutex->memory;
   if (memory == NULL) return;
-  bool is_locked = mutex->owner != 0 && shmx_lock_owner(&memory->lock) == mutex->owner &&
-                   atomic_load_explicit(&memory->turns, memory_order_relaxed) == mutex->turn;
-  if (is_locked && mutex->process == shmx_process_self()) shmx_lock_abandon(&memory->lock);
+  bool last = atomic_load_explicit(&memory->turns, memory_order_relaxed) == mutex->turn;
+  if (last && mutex->process == shmx_process_self()) shmx_lock_abandon(&memory->lock, mutex->owner);
   mutex->memory = NULL;
 }
 

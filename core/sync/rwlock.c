@@ -46,10 +46,12 @@ static int enter_slot(struct shmx_rwlock_memory *memory, shmx_task self, uint32_
   return -EAGAIN;
 }
 
-static void leave_slot(struct shmx_rwlock_memory *memory, uint32_t slot) {
+/* Takes a reader's name away. One that has ended may have been buried, and another be there. */
+static void leave_slot(struct shmx_rwlock_memory *memory, uint32_t slot, shmx_task reader) {
   /* Release: what was read, was read before. Pairs with the acquire in count_readers. */
-  atomic_store_explicit(&memory->readers[slot], 0, memory_order_release);
-  shmx_event_notify(&memory->left);
+  if (atomic_compare_exchange_strong_explicit(&memory->readers[slot], &reader, 0,
+                                              memory_order_release, memory_order_relaxed))
+    shmx_event_notify(&memory->left);
 }
 
 static shmx_task reader_in(const struct shmx_rwlock_memory *memory, uint32_t slot) {
@@ -144,7 +146,7 @@ static int enter(struct shmx_rwlock_memory *memory, shmx_task self, int64_t dead
      * release of the gate: what was written, was written before. */
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&memory->gate.word, memory_order_acquire) == 0) return 0;
-    leave_slot(memory, *slot);
+    leave_slot(memory, *slot, self);
     status = enter_through_gate(memory, self, deadline, slot);
     if (status != -EAGAIN) return status;
   }
@@ -206,10 +208,11 @@ int shmx_rwlock_write(shmx_rwlock *rwlock, int64_t deadline) {
 
 int shmx_rwlock_unlock(shmx_rwlock *rwlock) {
   struct shmx_rwlock_memory *memory = rwlock->memory;
-  if (rwlock->owner == 0 || rwlock->owner != shmx_self()->task) return -EPERM;
+  shmx_task self = shmx_self()->task;
+  if (rwlock->owner != self) return -EPERM;
   rwlock->owner = 0;
   if (rwlock->slot != SHMX_READERS) {
-    leave_slot(memory, rwlock->slot);
+    leave_slot(memory, rwlock->slot, self);
   } else {
     atomic_store_explicit(&memory->damaged, 0, memory_order_relaxed);
     shmx_lock_release(&memory->gate);
@@ -223,9 +226,9 @@ void shmx_rwlock_close(shmx_rwlock *rwlock) {
   if (memory == NULL) return;
   if (rwlock->owner != 0 && rwlock->process == shmx_process_self()) {
     if (rwlock->slot != SHMX_READERS)
-      leave_slot(memory, rwlock->slot);
+      leave_slot(memory, rwlock->slot, rwlock->owner);
     else
-      shmx_lock_abandon(&memory->gate);
+      shmx_lock_abandon(&memory->gate, rwlock->owner);
   }
   rwlock->owner = 0;
   rwlock->memory = NULL;

@@ -48,14 +48,16 @@ static void take(const shmx_semaphore *semaphore, uint32_t count, shmx_task self
   }
 }
 
-/* Takes our name off so many permits; returns how many that were. */
-static uint32_t give_back(const shmx_semaphore *semaphore, uint32_t count, shmx_task self) {
+/* Takes a name off so many permits; returns how many that were. Those of a thread that has ended
+ * may be buried meanwhile, and be another's. */
+static uint32_t give_back(const shmx_semaphore *semaphore, uint32_t count, shmx_task owner) {
   uint32_t given = 0;
   for (uint32_t permit = 0; permit < semaphore->permits && given < count; permit++) {
-    if (holder_of(semaphore, permit) != self) continue;
+    shmx_task holder = owner;
     /* Release pairs with the acquire in holder_of: what was done with it, was done before. */
-    atomic_store_explicit(&semaphore->memory->holders[permit], 0, memory_order_release);
-    given++;
+    given += holder_of(semaphore, permit) == owner &&
+             atomic_compare_exchange_strong_explicit(&semaphore->memory->holders[permit], &holder,
+                                                     0, memory_order_release, memory_order_relaxed);
   }
   if (given > 0) shmx_event_notify(&semaphore->memory->given);
   return given;
