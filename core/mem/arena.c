@@ -138,14 +138,13 @@ static int leave(shmx_arena *arena, int status) {
 
 int shmx_arena_object_look(shmx_arena_object *object) {
   const shmx_object *memory = &object->memory.object;
-  if (memory->data == NULL) return -EBADF;
-  if (memory->size == 0) {
+  if (object->arena == NULL) return -EBADF;
+  if (memory->data != NULL && memory->size == 0) {
     int status = enter(object->arena);
     if (status == 0) status = leave(object->arena, 0);
     if (status != 0) return status;
-    if (memory->data == NULL) return -EIDRM;
   }
-  return shmx_object_is_live(memory) ? 0 : -EIDRM;
+  return memory->data != NULL && shmx_object_is_live(memory) ? 0 : -EIDRM; /* see reopen */
 }
 
 static int check_entry(const shmx_arena *arena, uint32_t entry, const shmx_kind *kind,
