@@ -1,6 +1,5 @@
 -- arena_spec.lua: arenas: opening by several at once, objects by name, removal, space, what is refused.
 local shm = require "shm"
-local lowlevel = require "lowlevel"
 local peers = require "spec.support.peers"
 local process = require "spec.support.process"
 local uv = require "luv"
@@ -371,8 +370,10 @@ describe("opening", function()
     assert.equal(1, a:stat().handles)
     for _ = 1, 1000 do assert(shm.arena(name)) end
     collectgarbage()
-    local peer = peers.hold(name, ("local all = {} for i = 1, 126 do all[i] = shm.arena(%q) end say(a:stat().handles) hear()")
-      :format(name))
+    local peer = peers.hold(name, ([[
+      local all = {}
+      for i = 1, 126 do all[i] = shm.arena(%q) end
+      say(a:stat().handles) hear()]]):format(name))
     assert.equal("128", peer.said)
     peers.kill(peer)
     assert.equal(1, a:stat().handles)
