@@ -195,7 +195,7 @@ describe("a forked child", function()
   end)
 
   it("locks at once when the parent has unlocked, and is the owner then", function()
-    local m, v = arena:mutex "m", arena:array("v", "u32", 2)
+    local m = arena:mutex "m"
     assert(m:lock())
     local peer = peers.waiting(name, [[
       local m, v = a:mutex "m", a:array("v", "u32", 2)
