@@ -71,7 +71,7 @@ describe("a condition", function()
     raises("a timeout is a number", c.wait, c, m, 0 / 0)
     raises("number expected", c.wait, c, m, "soon")
     for _, bad in ipairs { c, arena, "m", 1, {}, io.stdout } do raises("shm.mutex expected", c.wait, c, bad, 0) end
-    raises("shm.mutex expected", c.wait, c)
+    raises("shm.mutex expected, got no value", c.wait, c)
     assert.is_true(m:unlock())
     local peer = peers.hold(name, "a:mutex('m'):lock() say 'holds' hear()")
     raises(("is not held by this thread: process %d holds it"):format(peer.pid), c.wait, c, m, 0)
