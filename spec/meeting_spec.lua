@@ -116,6 +116,48 @@ describe("a condition", function()
   end)
 end)
 
+describe("a C host of libshmx and Lua", function()
+  it("count to an exact total under one mutex, with permits, and meet at a condition", function()
+    local m, c, v = arena:mutex "m", arena:condition "c", arena:array("v", "u64", 4)
+    local s, n = arena:semaphore("s", 2), 20000
+    local host = process.start(process.build .. "/spec/host_locks", { name, tostring(n) })
+    local peer = peers.start(name, ([[
+      local m, s, v = a:mutex "m", a:semaphore("s", 2), a:array("v", "u64", 4)
+      for _ = 1, %d do
+        assert(s:acquire())
+        m:with(function() v[1] = v[1] + 1 end)
+        s:release()
+      end]]):format(n))
+    for _ = 1, n do
+      m:lock()
+      v[1] = v[1] + 1
+      m:unlock()
+    end
+    peers.finish(peer)
+    m:lock()
+    while v[3] == 0 do assert(c:wait(m, 20)) end
+    assert.equal(3 * n, v[1])
+    assert.equal(2, s:value())
+    v[4] = 1
+    c:notify()
+    m:unlock()
+    assert.equal(3 * n .. "\n", peers.finish(host))
+    assert.equal(1, arena:stat().handles)
+  end)
+
+  it("tell each other of a death", function()
+    local m, s = arena:mutex "m", arena:semaphore("s", 2)
+    arena:condition "c"
+    arena:array("v", "u64", 4)
+    local host = process.start(process.build .. "/spec/host_locks", { name, "10", "die" })
+    local _, signal = host:wait()
+    assert.equal(9, signal)
+    assert.same({ true, "EOWNERDEAD" }, { m:lock(5) })
+    assert.same({ true, "EOWNERDEAD" }, { s:acquire(2, 5) })
+    assert.equal(1, arena:stat().handles)
+  end)
+end)
+
 describe("a barrier", function()
   it("lets nobody go before all have come, and tells one of them that it was the last", function()
     local b = arena:barrier("b", 3)
