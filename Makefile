@@ -21,10 +21,11 @@ LINK_SHARED = $(CC) -shared -pthread -Wl,-z,nodelete -Wl,-z,relro,-z,now $(SANIT
 CORE_SOURCES = $(sort $(wildcard core/*/*.c))
 LUA_SOURCES = $(sort $(wildcard bindings/lua/*.c))
 PEER_SOURCES = $(sort $(wildcard spec/support/peer_*.c))
+HOST_SOURCES = $(sort $(wildcard spec/support/host_*.c))
 TEST_SOURCES = $(sort $(wildcard spec/core/*_test.c))
 LUA_HOSTS = spec/support/lowlevel.c spec/support/gcstress.c scripts/bench/baseline.c \
   scripts/bench/locks.c
-C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(TEST_SOURCES) $(LUA_HOSTS)
+C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(HOST_SOURCES) $(TEST_SOURCES) $(LUA_HOSTS)
 C_HEADERS = $(sort $(wildcard core/*.h core/*/*.h bindings/*/*.h spec/*/*.h))
 LUA_FILES = scripts spec bindings/meta
 PUBLIC_HEADERS = shmx.h base/api.h base/checked.h base/error.h base/kind.h os/clock.h os/object.h \
@@ -35,6 +36,7 @@ CORE_OBJECTS = $(CORE_SOURCES:%.c=$(BUILD)/obj/%.o)
 LUA_OBJECTS = $(LUA_SOURCES:%.c=$(BUILD)/obj/%.o)
 LIBRARIES = $(BUILD)/shm.so $(BUILD)/libshmx.a $(BUILD)/libshmx.so
 PEERS = $(PEER_SOURCES:spec/support/%.c=$(BUILD)/spec/%)
+HOSTS = $(HOST_SOURCES:spec/support/%.c=$(BUILD)/spec/%)
 TESTS = $(TEST_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
 
 # What apt has to have installed, target by target.
@@ -146,7 +148,7 @@ $(BUILD)/spec/models: $(wildcard spec/model/*)
 threads: $(BUILD)/spec/threads_test
 	@TSAN_OPTIONS=halt_on_error=1 spec/support/isolate $<
 
-programs: $(LIBRARIES) $(PEERS) $(TESTS) $(BUILD)/spec/lowlevel.so $(BUILD)/spec/gcstress
+programs: $(LIBRARIES) $(PEERS) $(HOSTS) $(TESTS) $(BUILD)/spec/lowlevel.so $(BUILD)/spec/gcstress
 
 # ---- from sources to libraries ----
 
@@ -180,6 +182,11 @@ $(BUILD)/shm.so: $(LUA_OBJECTS) $(BUILD)/libshmx.a
 $(BUILD)/spec/peer_%: spec/support/peer_%.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra $(CFLAGS) $< -o $@
+
+# Hosts are C programs that use our library.
+$(BUILD)/spec/host_%: $(BUILD)/obj/spec/support/host_%.o $(BUILD)/libshmx.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) $^ -o $@
 
 $(BUILD)/spec/%_test: $(BUILD)/obj/spec/core/%_test.o $(BUILD)/libshmx.a
 	@mkdir -p $(@D)

@@ -85,6 +85,10 @@ int larena_open(lua_State *L) {
   lua_newtable(L);
   lua_setiuservalue(L, -2, LARENA_OBJECTS);
   int status = shmx_arena_open(&self->arena, name, size, &options);
+  if (status == -EUSERS) { /* some of the handles may be garbage of this script's */
+    lua_gc(L, LUA_GCCOLLECT);
+    status = shmx_arena_open(&self->arena, name, size, &options);
+  }
   return status == 0 ? 1 : fail_open(L, status, &name);
 }
 

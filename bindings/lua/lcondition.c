@@ -17,6 +17,8 @@ static void opened(struct lobject *self, uint64_t count) {
 const struct lobject_type lcondition_type = {"shm.condition", SHMX_KIND_CONDITION,
                                              sizeof(struct lcondition), opened, NULL};
 
+#define SLICE (SHMX_SECOND / 4) /* then it looks whether the mutex is still there */
+
 static struct lcondition *check(lua_State *L) {
   return lobject_check(L, 1, &lcondition_type);
 }
@@ -39,6 +41,19 @@ static int sleep_until(struct lcondition *self, uint32_t ticket, int64_t deadlin
   return status;
 }
 
+/*
+ * However long it takes: who waits has the mutex afterwards, so a signal is served then, not here.
+ * It is the same turn as before the wait: the guard of the mutex is still its guard.
+ */
+static int lock_again(struct lmutex *mutex, bool *interrupted) {
+  for (;;) {
+    int status = shmx_arena_object_check(&mutex->base.object);
+    if (status == 0) status = shmx_mutex_lock(&mutex->mutex, shmx_clock_now() + SLICE);
+    if (status != -EINTR && status != -ETIMEDOUT) return status;
+    *interrupted |= status == -EINTR;
+  }
+}
+
 /* From a mutex that is locked to one that is, also where the wait has failed. */
 static int condition_wait(lua_State *L) {
   struct lcondition *self = check(L);
@@ -51,8 +66,9 @@ static int condition_wait(lua_State *L) {
   uint32_t ticket = shmx_condition_ticket(&self->condition);
   shmx_mutex_unlock(&mutex->mutex);
   status = sleep_until(self, ticket, deadline);
-  int locked = lmutex_lock(L, mutex, SHMX_FOREVER);
-  if (status == -EINTR) lwait_run_hook(L);
+  bool interrupted = status == -EINTR;
+  int locked = lock_again(mutex, &interrupted);
+  if (interrupted) lwait_run_hook(L);
   if (locked != 0) return lobject_return(L, &mutex->base, locked, 0);
   if (status == -ETIMEDOUT) {
     lua_pushfstring(L, "%s was not notified in time", lobject_push_name(L, &self->base));

@@ -8,6 +8,7 @@
 struct lguard {
   const void *tag;
   struct lobject *object; /* NULL: nothing is held */
+  uint64_t turn;          /* the locking that it is of */
   lguard_release *release;
 };
 
@@ -34,19 +35,24 @@ int lguard_return(lua_State *L, struct lobject *object, int status, uint32_t hol
   if (status != 0 && status != -EOWNERDEAD) return lobject_return(L, object, status, holder);
   struct lguard *self = lua_touserdata(L, -1);
   self->object = object;
+  self->turn = ++object->turn;
   if (status == 0) return 1;
   lua_pushliteral(L, "EOWNERDEAD");
   return 2;
 }
 
-/* Once: what the thread has taken since is not meant. Another may have given it up before, and a
- * closed object has done so. */
+/*
+ * Once, and only the locking that it is of: what has been locked since is not meant, be it by this
+ * thread or by a forked child, which has inherited the guard. Another may have given it up before,
+ * and a closed object has done so.
+ */
 static int guard_close(lua_State *L) {
   struct lguard *self = check(L);
   struct lobject *object = self->object;
   self->object = NULL;
-  if (object != NULL && object->object.memory.object.data != NULL) self->release(object);
-  lua_pushboolean(L, object != NULL);
+  bool held =
+      object != NULL && object->turn == self->turn && object->object.memory.object.data != NULL;
+  lua_pushboolean(L, held && self->release(object) == 0);
   return 1;
 }
 

@@ -31,7 +31,9 @@ static int try_lock(struct lobject *self, void *context, int64_t deadline) {
 int lmutex_lock(lua_State *L, struct lmutex *self, int64_t deadline) {
   int status = shmx_arena_object_check(&self->base.object);
   if (status == 0) status = shmx_mutex_trylock(&self->mutex);
-  return status == -EBUSY ? lobject_wait(L, &self->base, try_lock, NULL, deadline) : status;
+  if (status == -EBUSY) status = lobject_wait(L, &self->base, try_lock, NULL, deadline);
+  if (status == 0 || status == -EOWNERDEAD) self->base.turn++;
+  return status;
 }
 
 /* Who is in the way; nobody, where the mutex may not be looked at. */

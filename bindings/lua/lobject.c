@@ -5,13 +5,16 @@
 #include "lua/lerror.h"
 #include "lua/lwait.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- the userdata ---- */
 
 void lobject_raise_type(lua_State *L, int index, const struct lobject_type *type) {
+  char expected[64]; /* on the stack, it would be the argument that is missing */
   const char *hint = index == 1 ? " (methods are called with a colon)" : "";
-  luaL_typeerror(L, index, lua_pushfstring(L, "%s%s", type->name, hint));
+  snprintf(expected, sizeof expected, "%s%s", type->name, hint);
+  luaL_typeerror(L, index, expected);
 }
 
 struct lobject *lobject_test(lua_State *L, int index, const struct lobject_type *type) {

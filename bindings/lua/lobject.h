@@ -17,6 +17,7 @@ struct lobject {
   const struct lobject_type *type; /* ours */
   shmx_arena_object object;        /* closed at first; fork leaves it to be looked at */
   uint64_t layout;                 /* of its kind */
+  uint64_t turn;                   /* the how manieth locking through it: lguard.c */
 };
 
 /* A type of userdata. Its address is the tag by which a userdata is known. */

@@ -42,13 +42,13 @@ static int try_acquire(struct lobject *self, void *context, int64_t deadline) {
 static int semaphore_acquire(lua_State *L) {
   struct lsemaphore *self = check(L);
   bool counted = lua_gettop(L) >= 3;
-  uint32_t count = counted ? check_count(L, 2, self) : 1;
+  uint32_t count = counted && !lua_isnil(L, 2) ? check_count(L, 2, self) : 1;
   int64_t deadline = lwait_check_deadline(L, counted ? 3 : 2);
   int status = lobject_wait(L, &self->base, try_acquire, &count, deadline);
   if (status == -EDEADLK)
-    return luaL_error(L, "%s: this thread has %d of its %d permits, and would wait for itself",
-                      lobject_push_name(L, &self->base), (int)self->semaphore.held,
-                      (int)self->semaphore.permits);
+    return luaL_error(L,
+                      "%s: this thread has so many of its %d permits that it would wait for itself",
+                      lobject_push_name(L, &self->base), (int)self->semaphore.permits);
   uint32_t holder = status == -ETIMEDOUT ? shmx_semaphore_holder(&self->semaphore) : 0;
   return lobject_return(L, &self->base, status, holder);
 }

@@ -147,6 +147,10 @@ static int enter(struct shmx_rwlock_memory *memory, shmx_task self, int64_t dead
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&memory->gate.word, memory_order_acquire) == 0) return 0;
     leave_slot(memory, *slot, self);
+    /* Through another handle we may read already, in a slot further on: the writer waits for us. */
+    bool found_self = false;
+    count_readers(memory, self, &found_self);
+    if (found_self) return -EDEADLK;
     status = enter_through_gate(memory, self, deadline, slot);
     if (status != -EAGAIN) return status;
   }

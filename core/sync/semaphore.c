@@ -63,6 +63,14 @@ static uint32_t give_back(const shmx_semaphore *semaphore, uint32_t count, shmx_
   return given;
 }
 
+/* How many this thread has, through whatever handle. */
+static uint32_t count_of(const shmx_semaphore *semaphore, shmx_task self) {
+  uint32_t count = 0;
+  for (uint32_t permit = 0; permit < semaphore->permits; permit++)
+    count += holder_of(semaphore, permit) == self;
+  return count;
+}
+
 /* Within `taking`: takes the names of the dead off; says whether there were any. Permits of one
  * holder mostly lie together, and are asked for once. */
 static bool bury(const shmx_semaphore *semaphore) {
@@ -82,7 +90,8 @@ static bool bury(const shmx_semaphore *semaphore) {
 
 /* ---- operations ---- */
 
-/* Takes them if they are there; 0, -EAGAIN, -EOWNERDEAD or why `taking` was not to be had. */
+/* Takes them if they are there; 0, -EAGAIN, -EDEADLK, -EOWNERDEAD or why `taking` was not to be
+ * had. */
 static int try(shmx_semaphore *semaphore, uint32_t count, bool burying, int64_t deadline) {
   struct shmx_lock *taking = &semaphore->memory->taking;
   shmx_task self = shmx_self()->task;
@@ -92,7 +101,7 @@ static int try(shmx_semaphore *semaphore, uint32_t count, bool burying, int64_t 
   bool there = count_free(semaphore) >= count;
   if (there) take(semaphore, count, self);
   shmx_lock_leave(taking);
-  if (!there) return -EAGAIN;
+  if (!there) return count_of(semaphore, self) > semaphore->permits - count ? -EDEADLK : -EAGAIN;
   return died ? -EOWNERDEAD : 0;
 }
 

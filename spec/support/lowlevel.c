@@ -13,7 +13,7 @@ enum { DEADLINE_SECONDS = 20 };
 /* The child ends without closing the Lua state, as a program that forks should. */
 static void run_child(lua_State *L) {
   int failed = lua_pcall(L, 0, 1, 0);
-  if (failed) fprintf(stderr, "in the forked child: %s\n", lua_tostring(L, -1));
+  if (failed) fprintf(stderr, "in the forked child: %s\n", luaL_tolstring(L, -1, NULL));
   _exit(failed ? 2 : lua_toboolean(L, -1) ? 0 : 1);
 }
 
