@@ -13,9 +13,9 @@ static void open_arena(shmx_arena *arena, shmx_name name, size_t size) {
 
 static void close_and_unlink(shmx_arena *arena) {
   if (arena->segment.object.backing != SHMX_MEMFD)
-    assert_int_equal(shmx_arena_unlink(arena), 0);
+    assert_int_equal(shmx_segment_remove(&arena->segment), 0);
   else
-    assert_int_equal(shmx_arena_unlink(arena), -ENOTSUP);
+    assert_int_equal(shmx_segment_remove(&arena->segment), -ENOTSUP);
   shmx_arena_close(arena);
   shmx_arena_close(arena); /* what is closed is left as it is */
 }
@@ -304,7 +304,7 @@ static void truncate_it(int unused) {
   shmx_arena_status status;
   EXPECT(shmx_arena_stat(&arena, &status) == -EFAULT);
   EXPECT(shmx_arena_remove(&arena, "x") == -EFAULT);
-  EXPECT(shmx_arena_unlink(&arena) == 0);
+  EXPECT(shmx_segment_remove(&arena.segment) == 0);
   shmx_arena_close(&arena);
 }
 

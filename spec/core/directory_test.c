@@ -17,7 +17,7 @@ static int begin_arena(void **state) {
 }
 
 static int end_arena(void **state) {
-  if (arena.segment.object.data != NULL) shmx_arena_unlink(&arena);
+  if (arena.segment.object.data != NULL) shmx_segment_remove(&arena.segment);
   shmx_arena_close(&arena);
   return end_ground(state);
 }

@@ -232,7 +232,7 @@ static void opening_goes_on(void) {
   shmx_arena_status status = status_of(&arena);
   CHECK(status.handles == 1 && status.objects == 0 && status.used == arena.start);
   use_all_memory(status.largest);
-  CHECK(shmx_arena_unlink(&arena) == 0);
+  CHECK(shmx_segment_remove(&arena.segment) == 0);
   shmx_arena_close(&arena);
   shmx_segment segment;
   CHECK(shmx_segment_attach(&segment, name, NULL) == -ENOENT);
@@ -268,7 +268,7 @@ static void existing_goes_on(void) {
   CHECK(shmx_arena_open(&arena, name, 0, NULL) == 0);
   CHECK(status_of(&first).handles == 2);
   shmx_arena_close(&arena);
-  CHECK(shmx_arena_unlink(&first) == 0);
+  CHECK(shmx_segment_remove(&first.segment) == 0);
   shmx_arena_close(&first);
 }
 

@@ -281,7 +281,7 @@ static void check_the_end(void) {
   assert_int_equal(shmx_arena_stat(&own.arena, &status), 0);
   assert_int_equal(status.used, own.arena.start);
   assert_int_equal(status.handles, 1);
-  assert_int_equal(shmx_arena_unlink(&own.arena), 0);
+  assert_int_equal(shmx_segment_remove(&own.arena.segment), 0);
   shmx_arena_close(&own.arena);
 }
 
