@@ -88,13 +88,15 @@ static struct member *member_at(const shmx_arena *arena, uint32_t member) {
 
 /* ---- the lock ---- */
 
-/* The directory is right at every instant, so a death within it needs no repair. */
+/* The directory is right at every instant, so a death within it needs no repair. Signals, however
+ * often they come, do not add to the patience. */
 int shmx_directory_enter(shmx_arena *arena) {
   int64_t deadline = shmx_clock_now() + SHMX_PATIENCE;
   int status;
   do
     status = shmx_lock_enter(&header_of(arena)->lock, deadline);
-  while (status == -EINTR);
+  while (status == -EINTR && shmx_clock_now() < deadline);
+  if (status == -EINTR) return -ETIMEDOUT;
   return status == -EOWNERDEAD ? 0 : status;
 }
 

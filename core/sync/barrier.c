@@ -117,10 +117,11 @@ static enum arrival come(const shmx_barrier *barrier, uint64_t round, shmx_task 
 static int go(const shmx_barrier *barrier, uint64_t round, int status) {
   struct shmx_barrier_memory *memory = barrier->memory;
   shmx_task self = shmx_self()->task;
+  int64_t until = shmx_clock_now() + SHMX_SLICE;
   int entered;
   do
-    entered = shmx_lock_enter(&memory->lock, 0);
-  while (entered == -EINTR);
+    entered = shmx_lock_enter(&memory->lock, until);
+  while (entered == -EINTR && shmx_clock_now() < until);
   if (entered != 0 && entered != -EOWNERDEAD) return status;
   if (round_of(memory) != round) {
     status = result_of(memory, round);
