@@ -28,7 +28,8 @@ int shmx_condition_sleep(shmx_condition *condition, uint32_t ticket, int64_t dea
   int status = shmx_event_wait(event, ticket, deadline);
   bool notified = atomic_load_explicit(&event->word, memory_order_relaxed) != ticket;
   if (notified && status == -ETIMEDOUT) return 0;
-  return status == 0 && !notified ? -EAGAIN : status;
+  if (status != 0 || notified) return status;
+  return shmx_clock_now() < deadline ? -EAGAIN : -ETIMEDOUT;
 }
 
 static int lock_again(shmx_mutex *mutex) {
