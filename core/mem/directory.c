@@ -219,10 +219,12 @@ uint32_t shmx_directory_members(const shmx_arena *arena) {
 
 /* ---- entries ---- */
 
-/* An object lies behind the directory, within the segment. */
+/* An object lies behind the directory, within the segment, and is whole units: what follows it is
+ * aligned, too. */
 static bool is_sane(const shmx_arena *arena, const struct shmx_directory_entry *entry) {
   return (entry->state == LIVE || entry->state == REMOVED) && entry->size != 0 &&
          entry->offset >= arena->start && entry->offset % SHMX_KIND_ALIGN == 0 &&
+         entry->size % SHMX_KIND_ALIGN == 0 &&
          shmx_fits(entry->offset, entry->size, arena->segment.object.size);
 }
 
