@@ -241,6 +241,7 @@ bool shmx_directory_read(const shmx_arena *arena, uint32_t number,
   found->count = load(entry->count);
   found->serial = load(entry->serial);
   memcpy(found->name, entry->name, sizeof found->name);
+  atomic_signal_fence(memory_order_seq_cst); /* no compiler looks there again for what it copied */
   found->name[SHMX_ARENA_NAME_MAX] = '\0';
   return is_sane(arena, found);
 }
