@@ -233,7 +233,8 @@ void shmx_arena_object_close(shmx_arena_object *object) {
   if (shmx_directory_is_removed(arena, object->entry)) sweep(arena);
 }
 
-/* With the arena's place all its marks go. Nobody waits to sweep: who makes the next object will. */
+/* With the arena's place all its marks go. Nobody waits to sweep: who makes the next object will.
+ */
 void shmx_arena_close(shmx_arena *arena) {
   if (arena->segment.object.data == NULL) return;
   while (arena->objects != NULL)
