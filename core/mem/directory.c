@@ -200,12 +200,26 @@ void shmx_directory_mark(shmx_arena *arena, uint32_t entry, bool used) {
     atomic_fetch_and_explicit(word, ~bit, memory_order_seq_cst);
 }
 
-static bool is_used(const shmx_arena *arena, uint32_t entry) {
+/* What a sweep knows of each member. Places change hands within the lock only, so one question to
+ * the system is enough: else the bits and names of a lie would make it hundreds of thousands. */
+struct survey {
+  unsigned char members[SHMX_ARENA_HANDLES_MAX];
+};
+
+enum { UNKNOWN, DEAD, LIVES };
+
+static bool member_lives(const struct member *member, uint32_t number, struct survey *survey) {
+  if (survey->members[number] == UNKNOWN)
+    survey->members[number] = shmx_process_lives(load(member->process)) ? LIVES : DEAD;
+  return survey->members[number] == LIVES;
+}
+
+static bool is_used(const shmx_arena *arena, uint32_t entry, struct survey *survey) {
   uint64_t bit = UINT64_C(1) << entry % WORD_BITS;
   for (uint32_t number = 0; number < arena->members; number++) {
     const struct member *member = member_at(arena, number);
     if (load(member->process) == 0 || !(load(member->bits[entry / WORD_BITS]) & bit)) continue;
-    if (shmx_process_lives(load(member->process))) return true;
+    if (member_lives(member, number, survey)) return true;
   }
   return false;
 }
@@ -269,8 +283,9 @@ void shmx_directory_remove(shmx_arena *arena, uint32_t entry) {
 }
 
 void shmx_directory_sweep(shmx_arena *arena) {
+  struct survey survey = {0};
   for (uint32_t entry = 0; entry < arena->entries; entry++)
-    if (shmx_directory_is_removed(arena, entry) && !is_used(arena, entry))
+    if (shmx_directory_is_removed(arena, entry) && !is_used(arena, entry, &survey))
       store(entry_at(arena, entry)->state, FREE);
 }
 
