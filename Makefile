@@ -180,7 +180,7 @@ $(BUILD)/spec/peer_%: spec/support/peer_%.c
 
 $(BUILD)/spec/%_test: $(BUILD)/obj/spec/core/%_test.o $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) $^ -o $@ $(LDLIBS) -lcmocka
+	$(CC) $(ALL_FLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(LDLIBS) -lcmocka
 
 # These see a system that is made up: spec/fuzz/world.h.
 WORLD = $(BUILD)/obj/spec/fuzz/world.o

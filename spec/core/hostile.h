@@ -108,30 +108,30 @@ static inline uint64_t hostile_value(const struct scene *scene, unsigned which) 
   uint64_t parent = (uint64_t)getppid();
   uint64_t waiters = FUTEX_WAITERS, died = FUTEX_OWNER_DIED;
   const uint64_t values[VALUES] = {
-      0,                         /**/
-      1,                         /* also: thread 1, started whenever */
-      UINT64_MAX,                /**/
-      UINT64_C(1) << 63,         /**/
-      INT64_MAX,                 /**/
-      UINT32_MAX,                /**/
-      UINT64_C(1) << 31,         /**/
-      self,                      /**/
-      number,                    /* this thread, started whenever: it lives */
-      self + (UINT64_C(1) << 32),/* this thread's number, once another's */
-      parent,                    /**/
-      parent | UINT64_C(5) << 32,/**/
-      self | waiters,            /**/
-      number | waiters,          /**/
-      1 | waiters | died,        /**/
-      waiters | died,            /* nobody's */
-      died,                      /**/
-      UINT64_C(77) << 32,        /* nobody's, with a start */
-      0x3ffffffe,                /* a number that is nobody's */
-      scene->size,               /**/
-      scene->size - 64,          /**/
-      scene->start,              /**/
-      scene->start + 1,          /**/
-      2,                         /* also: an entry that was removed */
+      0,                          /**/
+      1,                          /* also: thread 1, started whenever */
+      UINT64_MAX,                 /**/
+      UINT64_C(1) << 63,          /**/
+      INT64_MAX,                  /**/
+      UINT32_MAX,                 /**/
+      UINT64_C(1) << 31,          /**/
+      self,                       /**/
+      number,                     /* this thread, started whenever: it lives */
+      self + (UINT64_C(1) << 32), /* this thread's number, once another's */
+      parent,                     /**/
+      parent | UINT64_C(5) << 32, /**/
+      self | waiters,             /**/
+      number | waiters,           /**/
+      1 | waiters | died,         /**/
+      waiters | died,             /* nobody's */
+      died,                       /**/
+      UINT64_C(77) << 32,         /* nobody's, with a start */
+      0x3ffffffe,                 /* a number that is nobody's */
+      scene->size,                /**/
+      scene->size - 64,           /**/
+      scene->start,               /**/
+      scene->start + 1,           /**/
+      2,                          /* also: an entry that was removed */
   };
   return values[which % VALUES];
 }

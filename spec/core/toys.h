@@ -101,8 +101,8 @@ static inline const char *toy_name(int which, unsigned argument) {
 
 /* Not all of them are for every call, but none may say anything else. */
 static inline void expect_status(int status) {
-  static const int known[] = {0,      -EBADF,      -EIDRM,  -EBADMSG,    -EPROTOTYPE, -ERANGE,
-                              -EXDEV, -EUSERS,     -ENOSPC, -ETIMEDOUT,  -EDEADLK,    -EPERM,
+  static const int known[] = {0,      -EBADF,      -EIDRM,  -EBADMSG,        -EPROTOTYPE, -ERANGE,
+                              -EXDEV, -EUSERS,     -ENOSPC, -ETIMEDOUT,      -EDEADLK,    -EPERM,
                               -EINTR, -EOWNERDEAD, -ENOENT, -EPROTONOSUPPORT};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (status == known[i]) return;
@@ -373,7 +373,8 @@ static const struct operation {
 };
 enum { OPERATIONS = sizeof operations / sizeof *operations };
 
-/* Runs one of them, which must be over `timeout` nanoseconds from now, or be patient and give up. */
+/* Runs one of them, which must be over `timeout` nanoseconds from now, or be patient and give up.
+ */
 static inline int toys_run(struct toys *all, unsigned which, int64_t timeout, unsigned argument) {
   const struct operation *operation = &operations[which];
   int64_t start = shmx_clock_now();

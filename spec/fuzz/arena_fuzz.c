@@ -80,8 +80,9 @@ static enum peer at_call(void) {
 
 /*
  * 0x80, with bits 0-3: when (0: now; 1-14: at that call of the next operation's to the system, 15:
- * at each of them), 4-5: width 1, 2, 4, 8, 6: adds to what is there; a choice of places and a number
- * of two bytes; a value: bits 0-4 which, or eight bytes that follow, 5-6: what comes of a sleep.
+ * at each of them), 4-5: width 1, 2, 4, 8, 6: adds to what is there; a choice of places and a
+ * number of two bytes; a value: bits 0-4 which, or eight bytes that follow, 5-6: what comes of a
+ * sleep.
  */
 static void read_write(unsigned code) {
   struct write write = {.width = 1U << (code >> 4 & 3), .when = code & 15, .adds = code >> 6 & 1};

@@ -15,9 +15,9 @@ enum peer { LETS_SLEEP, WAKES, SIGNALS };
 
 struct world {
   bool on;
-  int64_t now;            /* nanoseconds */
-  int64_t limit;          /* of `now`: whoever is on after that would be so without end */
-  uint64_t calls;         /* since it was set to 0 */
+  int64_t now;             /* nanoseconds */
+  int64_t limit;           /* of `now`: whoever is on after that would be so without end */
+  uint64_t calls;          /* since it was set to 0 */
   enum peer (*peer)(void); /* is called at each call of the core's; or NULL */
 };
 
