@@ -23,9 +23,11 @@ LUA_SOURCES = $(sort $(wildcard bindings/lua/*.c))
 PEER_SOURCES = $(sort $(wildcard spec/support/peer_*.c))
 HOST_SOURCES = $(sort $(wildcard spec/support/host_*.c))
 TEST_SOURCES = $(sort $(wildcard spec/core/*_test.c))
+FUZZ_SOURCES = $(sort $(wildcard spec/fuzz/*.c))
 LUA_HOSTS = spec/support/lowlevel.c spec/support/gcstress.c scripts/bench/baseline.c \
   scripts/bench/locks.c
-C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(HOST_SOURCES) $(TEST_SOURCES) $(LUA_HOSTS)
+C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(HOST_SOURCES) $(TEST_SOURCES) \
+  $(FUZZ_SOURCES) $(LUA_HOSTS)
 C_HEADERS = $(sort $(wildcard core/*.h core/*/*.h bindings/*/*.h spec/*/*.h))
 LUA_FILES = scripts spec bindings/meta
 PUBLIC_HEADERS = shmx.h base/api.h base/checked.h base/error.h base/kind.h os/clock.h os/object.h \
@@ -45,6 +47,11 @@ DEMO_PACKAGES = $(BUILD_PACKAGES) lua-luv lua-argparse
 TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted libcmocka-dev luarocks pkg-config spin util-linux
 LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck
 BENCH_PACKAGES = $(DEMO_PACKAGES) python3-numpy
+FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev util-linux
+
+# How long make fuzz lasts, and how many processes it has.
+SECONDS ?= 600
+JOBS ?= 2
 
 RUN = LUA_CPATH="$(abspath $(BUILD))/?.so;$(abspath $(BUILD))/spec/?.so;;" LUA_PATH="$(CURDIR)/?.lua;;" \
   SHM_BUILD="$(abspath $(BUILD))" SHM_LUA="$(LUA)"
@@ -53,8 +60,8 @@ BUSTED = $(LUA) $$(command -v busted) --pattern=_spec --helper=spec/support/guar
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: always help all demo test lint asan torture bench install uninstall clean setup-% programs \
-  check threads
+.PHONY: always help all demo test lint asan torture fuzz bench install uninstall clean setup-% \
+  programs check threads
 
 all: $(LIBRARIES) ## build the module (build/shm.so) and the library (build/libshmx.{a,so})
 	@:
@@ -88,6 +95,15 @@ torture: setup-test ## kill at every instruction, and 2,000 times at random (min
 	@for test in $(filter $(BUILD)/spec/step%,$(TESTS)); do \
 	  SHM_STEP=1 spec/support/isolate $$test || exit 1; done
 	@SHM_KILLS=2000 spec/support/isolate $(BUILD)/spec/torture_test
+
+fuzz: setup-fuzz ## fuzz an arena's memory (10 minutes; SECONDS=n)
+	@$(MAKE) --no-print-directory $(BUILD)/fuzz/spec/arena_fuzz BUILD=$(BUILD)/fuzz CC=clang \
+	  SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+	  -fno-omit-frame-pointer"
+	@mkdir -p $(BUILD)/fuzz/corpus
+	ASAN_OPTIONS=detect_leaks=0 spec/support/isolate $(BUILD)/fuzz/spec/arena_fuzz -fork=$(JOBS) \
+	  -max_total_time=$(SECONDS) -max_len=600 -timeout=10 -artifact_prefix=$(BUILD)/fuzz/ \
+	  $(BUILD)/fuzz/corpus spec/fuzz/corpus/arena
 
 bench: setup-bench ## measure, as ratios to what the machine can do in the same run
 	@$(MAKE) --no-print-directory all $(BUILD)/spec/baseline.so $(BUILD)/spec/locks.so
@@ -136,6 +152,7 @@ upper = $(shell echo $(1) | tr a-z A-Z)
 
 check: programs $(if $(SANITIZE),,$(BUILD)/spec/models)
 	@for test in $(TESTS); do spec/support/isolate $$test || exit 1; done
+	@spec/support/isolate $(BUILD)/spec/arena_replay spec/fuzz/corpus/arena
 	@$(RUN) $(PRELOAD) spec/support/isolate $(BUSTED)
 	@$(if $(SANITIZE),,cat $(BUILD)/spec/models)
 
@@ -148,7 +165,8 @@ $(BUILD)/spec/models: $(wildcard spec/model/*)
 threads: $(BUILD)/spec/threads_test
 	@TSAN_OPTIONS=halt_on_error=1 spec/support/isolate $<
 
-programs: $(LIBRARIES) $(PEERS) $(HOSTS) $(TESTS) $(BUILD)/spec/lowlevel.so $(BUILD)/spec/gcstress
+programs: $(LIBRARIES) $(PEERS) $(HOSTS) $(TESTS) $(BUILD)/spec/arena_replay $(BUILD)/spec/lowlevel.so \
+  $(BUILD)/spec/gcstress
 
 # ---- from sources to libraries ----
 
@@ -190,7 +208,25 @@ $(BUILD)/spec/host_%: $(BUILD)/obj/spec/support/host_%.o $(BUILD)/libshmx.a
 
 $(BUILD)/spec/%_test: $(BUILD)/obj/spec/core/%_test.o $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) $^ -o $@ -lcmocka
+	$(CC) $(ALL_FLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(LDLIBS) -lcmocka
+
+# These see a system that is made up: spec/fuzz/world.h.
+WORLD = $(BUILD)/obj/spec/fuzz/world.o
+WRAP = $(patsubst %,-Wl$(comma)--wrap=shmx_%,\
+  clock_now futex_wait futex_wake task_lives process_lives)
+comma = ,
+
+$(BUILD)/spec/corrupt_test: $(WORLD)
+$(BUILD)/spec/corrupt_test: LDLIBS = $(WRAP)
+
+$(BUILD)/spec/arena_replay: $(BUILD)/obj/spec/fuzz/arena_fuzz.o $(BUILD)/obj/spec/fuzz/replay.o \
+  $(WORLD) $(BUILD)/libshmx.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) $^ -o $@ $(WRAP)
+
+$(BUILD)/spec/arena_fuzz: $(BUILD)/obj/spec/fuzz/arena_fuzz.o $(WORLD) $(BUILD)/libshmx.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) -fsanitize=fuzzer $^ -o $@ $(WRAP)
 
 $(BUILD)/spec/lowlevel.so: $(BUILD)/obj/spec/support/lowlevel.o
 	@mkdir -p $(@D)

@@ -39,7 +39,7 @@ end
 describe("make", function()
   it("help has a line for each target", function()
     local help = make("help").out
-    local targets = { "help", "all", "demo", "test", "lint", "asan", "torture", "bench", "install",
+    local targets = { "help", "all", "demo", "test", "lint", "asan", "torture", "fuzz", "bench", "install",
       "uninstall", "clean" }
     for _, target in ipairs(targets) do
       assert.matches("\n?" .. target .. " +%l[^\n]+\n", help)
@@ -90,7 +90,7 @@ describe("make demo and make test", function()
 
   it("install nothing where nothing is missing", function()
     local env = with { ["apt-get"] = "echo asked for the network >&2; exit 1", ["dpkg-query"] = "echo installed" }
-    for _, target in ipairs { "setup-demo", "setup-test", "setup-lint", "setup-bench" } do
+    for _, target in ipairs { "setup-demo", "setup-test", "setup-lint", "setup-fuzz", "setup-bench" } do
       local result = run("make", { "--no-print-directory", target }, env)
       assert.same({ 0, "", "" }, { result.code, result.out, result.err })
     end

@@ -93,15 +93,6 @@ int shmx_arena_open(shmx_arena *arena, shmx_name name, size_t size, const shmx_o
   return status;
 }
 
-void shmx_arena_close(shmx_arena *arena) {
-  if (arena->segment.object.data == NULL) return;
-  while (arena->objects != NULL)
-    shmx_arena_object_close(arena->objects);
-  delist(arena);
-  if (arena->process == shmx_process_self()) shmx_directory_part(arena);
-  shmx_segment_detach(&arena->segment);
-}
-
 /* ---- a place of our own ---- */
 
 /* Opens what the parent had open, unless it was removed meanwhile. */
@@ -219,19 +210,35 @@ static void sweep(shmx_arena *arena) {
   shmx_directory_leave(arena);
 }
 
-/* In a forked child that has no place of its own, there is nothing to let go of. */
-void shmx_arena_object_close(shmx_arena_object *object) {
-  shmx_arena *arena = object->arena;
-  if (arena == NULL) return;
+/* Takes the object off its arena's list. */
+static void unlink_object(shmx_arena_object *object) {
   if (object->memory.object.data != NULL && object->closing != NULL) object->closing(object);
   *object->link = object->next;
   if (object->next != NULL) object->next->link = object->link;
   object->memory.object.data = NULL;
   object->memory.object.size = 0;
   object->arena = NULL;
+}
+
+/* In a forked child that has no place of its own, there is nothing to let go of. */
+void shmx_arena_object_close(shmx_arena_object *object) {
+  shmx_arena *arena = object->arena;
+  if (arena == NULL) return;
+  unlink_object(object);
   if (arena->process != shmx_process_self() || is_open(arena, object->entry)) return;
   shmx_directory_mark(arena, object->entry, false);
   if (shmx_directory_is_removed(arena, object->entry)) sweep(arena);
+}
+
+/* With the arena's place all its marks go. Nobody waits to sweep: who makes the next object will.
+ */
+void shmx_arena_close(shmx_arena *arena) {
+  if (arena->segment.object.data == NULL) return;
+  while (arena->objects != NULL)
+    unlink_object(arena->objects);
+  delist(arena);
+  if (arena->process == shmx_process_self()) shmx_directory_part(arena);
+  shmx_segment_detach(&arena->segment);
 }
 
 /* ---- the directory ---- */

@@ -88,13 +88,15 @@ static struct member *member_at(const shmx_arena *arena, uint32_t member) {
 
 /* ---- the lock ---- */
 
-/* The directory is right at every instant, so a death within it needs no repair. */
+/* The directory is right at every instant, so a death within it needs no repair. Signals, however
+ * often they come, do not add to the patience. */
 int shmx_directory_enter(shmx_arena *arena) {
   int64_t deadline = shmx_clock_now() + SHMX_PATIENCE;
   int status;
   do
     status = shmx_lock_enter(&header_of(arena)->lock, deadline);
-  while (status == -EINTR);
+  while (status == -EINTR && shmx_clock_now() < deadline);
+  if (status == -EINTR) return -ETIMEDOUT;
   return status == -EOWNERDEAD ? 0 : status;
 }
 
@@ -211,7 +213,21 @@ void shmx_directory_mark(shmx_arena *arena, uint32_t entry, bool used) {
     atomic_fetch_and_explicit(word, ~bit, memory_order_seq_cst);
 }
 
-static bool is_used(const shmx_arena *arena, uint32_t entry) {
+/* What a sweep knows of each member. Places change hands within the lock only, so one question to
+ * the system is enough: else the bits and names of a lie would make it hundreds of thousands. */
+struct survey {
+  unsigned char members[SHMX_ARENA_HANDLES_MAX];
+};
+
+enum { UNKNOWN, DEAD, LIVES };
+
+static bool member_lives(shmx_task process, uint32_t number, struct survey *survey) {
+  if (survey->members[number] == UNKNOWN)
+    survey->members[number] = shmx_process_lives(process) ? LIVES : DEAD;
+  return survey->members[number] == LIVES;
+}
+
+static bool is_used(const shmx_arena *arena, uint32_t entry, struct survey *survey) {
   uint64_t bit = UINT64_C(1) << entry % WORD_BITS;
   for (uint32_t number = 0; number < arena->members; number++) {
     const struct member *member = member_at(arena, number);
@@ -221,7 +237,7 @@ static bool is_used(const shmx_arena *arena, uint32_t entry) {
      * pairs with shmx_directory_mark. */
     if (!(atomic_load_explicit(&member->bits[entry / WORD_BITS], memory_order_seq_cst) & bit))
       continue;
-    if (shmx_process_lives(process)) return true;
+    if (member_lives(process, number, survey)) return true;
   }
   return false;
 }
@@ -235,7 +251,8 @@ uint32_t shmx_directory_members(const shmx_arena *arena) {
 
 /* ---- entries ---- */
 
-/* An object lies behind the directory, within the segment. */
+/* An object lies behind the directory, within the segment, and is whole units: what follows it is
+ * aligned, too. */
 static bool is_sane(const shmx_arena *arena, const struct shmx_directory_entry *entry) {
   return (entry->state == LIVE || entry->state == REMOVED) && entry->size != 0 &&
          entry->size % SHMX_KIND_ALIGN == 0 && entry->offset >= arena->start &&
@@ -256,6 +273,7 @@ bool shmx_directory_read(const shmx_arena *arena, uint32_t number,
   found->count = load(entry->count);
   found->serial = load(entry->serial);
   memcpy(found->name, entry->name, sizeof found->name);
+  atomic_signal_fence(memory_order_seq_cst); /* no compiler looks there again for what it copied */
   found->name[SHMX_ARENA_NAME_MAX] = '\0';
   return is_sane(arena, found);
 }
@@ -283,8 +301,9 @@ void shmx_directory_remove(shmx_arena *arena, uint32_t entry) {
 }
 
 void shmx_directory_sweep(shmx_arena *arena) {
+  struct survey survey = {0};
   for (uint32_t entry = 0; entry < arena->entries; entry++)
-    if (shmx_directory_is_removed(arena, entry) && !is_used(arena, entry))
+    if (shmx_directory_is_removed(arena, entry) && !is_used(arena, entry, &survey))
       store(entry_at(arena, entry)->state, FREE);
 }
 

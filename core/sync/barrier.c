@@ -121,10 +121,11 @@ int shmx_barrier_come(shmx_barrier *barrier, int64_t deadline, uint64_t *round) 
 
 int shmx_barrier_go(shmx_barrier *barrier, uint64_t round, int status) {
   struct shmx_barrier_memory *memory = barrier->memory;
+  int64_t until = shmx_clock_now() + SHMX_SLICE;
   int entered;
   do
-    entered = shmx_lock_enter(&memory->lock, 0);
-  while (entered == -EINTR);
+    entered = shmx_lock_enter(&memory->lock, until);
+  while (entered == -EINTR && shmx_clock_now() < until);
   if (entered != 0 && entered != -EOWNERDEAD) return status;
   uint32_t place = find(barrier, round, shmx_self()->task);
   if (round_of(memory) != round)

@@ -21,14 +21,15 @@ uint32_t shmx_condition_ticket(shmx_condition *condition) {
   return shmx_event_prepare(&condition->memory->event);
 }
 
-/* The sequence tells who was notified, also where the wake has gone to another, who died. */
+/* The word tells who was notified, also where the wake has gone to another, who died. Its bit goes
+ * with a bump only: a word that has changed in any other way is a lie, and wakes for no reason. */
 int shmx_condition_sleep(shmx_condition *condition, uint32_t ticket, int64_t deadline) {
   struct shmx_event *event = &condition->memory->event;
   int status = shmx_event_wait(event, ticket, deadline);
-  uint32_t word = atomic_load_explicit(&event->word, memory_order_relaxed);
-  bool notified = (word | SHMX_EVENT_SLEEPERS) != ticket;
+  bool notified = atomic_load_explicit(&event->word, memory_order_relaxed) != ticket;
   if (notified && status == -ETIMEDOUT) return 0;
-  return status == 0 && !notified ? -EAGAIN : status;
+  if (status != 0 || notified) return status;
+  return shmx_clock_now() < deadline ? -EAGAIN : -ETIMEDOUT;
 }
 
 static int lock_again(shmx_mutex *mutex) {

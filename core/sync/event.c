@@ -16,18 +16,15 @@ int shmx_event_wait(struct shmx_event *event, uint32_t ticket, int64_t deadline)
   return status;
 }
 
-/* The bit goes with the bump, so those who set it later are not meant and not lost. */
+/* The bit goes with the bump, so those who set it later are not meant and not lost: 1 more than a
+ * word with the bit is the next of the sequence without it. Where another has just done the same,
+ * that sets the bit for nobody, which costs the next notification a system call. No loop: a word
+ * that a peer changes all the time would keep us in it. */
 void shmx_event_wake_all(struct shmx_event *event) {
-  uint32_t word = atomic_load_explicit(&event->word, memory_order_relaxed);
-  while (word & SHMX_EVENT_SLEEPERS) {
-    uint32_t next = (word & ~(uint32_t)SHMX_EVENT_SLEEPERS) + SHMX_EVENT_STEP;
-    if (!atomic_compare_exchange_weak_explicit(&event->word, &word, next, memory_order_relaxed,
-                                               memory_order_relaxed))
-      continue;
-    int woken;
-    shmx_futex_wake(futex_of(event), INT_MAX, &woken);
-    return;
-  }
+  uint32_t word =
+      atomic_fetch_add_explicit(&event->word, SHMX_EVENT_SLEEPERS, memory_order_relaxed);
+  int woken;
+  if (word & SHMX_EVENT_SLEEPERS) shmx_futex_wake(futex_of(event), INT_MAX, &woken);
 }
 
 /* The bit stays for the others, until there are none. Who has come since the bump has a ticket with

@@ -82,25 +82,27 @@ static bool take_over(struct shmx_lock *lock, const struct shmx_self *self) {
 
 /*
  * A thread that has slept takes the lock with WAITERS in it, as others may sleep on. Ulrich
- * Drepper, "Futexes Are Tricky", section 5, has the algorithm; deaths and slices are added.
+ * Drepper, "Futexes Are Tricky", section 5, has the algorithm; deaths and slices are added. A word
+ * that changes all the time keeps nobody past the deadline: after it, there is one look more.
  */
 int shmx_lock_wait(struct shmx_lock *lock, const struct shmx_self *self, int64_t deadline) {
   uint64_t word;
+  bool late = false;
   if (spin(lock, self, &word)) return outcome(word);
   int64_t slice = shmx_clock_now() + SHMX_FIRST_SLICE;
   for (;;) {
+    int status = 0;
     word = atomic_load_explicit(&lock->word, memory_order_relaxed);
-    if (is_free(word)) {
-      if (take(lock, self, &word, SHMX_LOCK_WAITERS)) return outcome(word);
-      continue;
-    }
-    int status = sleep_on(lock, word, slice < deadline ? slice : deadline);
-    if (status == 0) continue;
-    if (status != -ETIMEDOUT) return status;
-    if (take_over(lock, self)) return -EOWNERDEAD;
+    if (!is_free(word))
+      status = sleep_on(lock, word, slice < deadline ? slice : deadline);
+    else if (take(lock, self, &word, SHMX_LOCK_WAITERS))
+      return outcome(word);
+    if (status != 0 && status != -ETIMEDOUT) return status;
+    if (status == -ETIMEDOUT && take_over(lock, self)) return -EOWNERDEAD;
     int64_t now = shmx_clock_now();
-    if (now >= deadline) return -ETIMEDOUT;
-    slice = now + SHMX_SLICE;
+    if (now >= deadline && (late || status != 0)) return -ETIMEDOUT;
+    late = now >= deadline;
+    if (status != 0) slice = now + SHMX_SLICE;
   }
 }
 

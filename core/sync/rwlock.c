@@ -83,18 +83,23 @@ static bool bury(struct shmx_rwlock_memory *memory) {
   return found;
 }
 
+#define LAST_LOOK SHMX_FOREVER /* was had already */
+
 /*
  * Sleeps until a reader leaves. Where none does for a while, looks whether those who read still
  * live. `look`: when to do that next, 0 at first. Returns 0, also where it woke for nothing;
- * -EOWNERDEAD: some were dead; -ETIMEDOUT; -EINTR; -EFAULT.
+ * -EOWNERDEAD: some were dead; -ETIMEDOUT; -EINTR; -EFAULT. After the deadline there is one look:
+ * neither an event that changes all the time nor dead readers that come without end keep us longer.
  */
 static int wait_for_leaving(struct shmx_rwlock_memory *memory, uint32_t ticket, int64_t deadline,
                             int64_t *look) {
+  if (*look == LAST_LOOK) return -ETIMEDOUT;
   if (*look == 0) *look = shmx_clock_now() + SHMX_FIRST_SLICE;
   int status = shmx_event_wait(&memory->left, ticket, *look < deadline ? *look : deadline);
-  if (status != -ETIMEDOUT) return status;
+  if (status != 0 && status != -ETIMEDOUT) return status;
   int64_t now = shmx_clock_now();
-  *look = now + SHMX_SLICE;
+  if (now < *look && now < deadline) return 0;
+  *look = now < deadline ? now + SHMX_SLICE : LAST_LOOK;
   if (bury(memory)) return -EOWNERDEAD;
   return now < deadline ? 0 : -ETIMEDOUT;
 }
@@ -153,6 +158,7 @@ static int enter(struct shmx_rwlock_memory *memory, shmx_task self, int64_t dead
     if (found_self) return -EDEADLK;
     status = enter_through_gate(memory, self, deadline, slot);
     if (status != -EAGAIN) return status;
+    if (shmx_clock_now() >= deadline) return -ETIMEDOUT;
   }
 }
 

@@ -116,8 +116,9 @@ static int wait(shmx_semaphore *semaphore, uint32_t count, int64_t deadline) {
     if (burying && shmx_clock_now() >= deadline) return -ETIMEDOUT;
     status = shmx_event_wait(given, ticket, look < deadline ? look : deadline);
     if (status != 0 && status != -ETIMEDOUT) return status;
-    burying = status == -ETIMEDOUT;
-    if (burying) look = shmx_clock_now() + SHMX_SLICE;
+    int64_t now = shmx_clock_now(); /* a word that changes all the time lets nobody sleep so long */
+    burying = now >= look || now >= deadline;
+    if (burying) look = now + SHMX_SLICE;
   }
 }
 

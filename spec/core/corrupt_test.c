@@ -1,0 +1,285 @@
+/*
+ * corrupt_test.c shows that no single lie in an arena's memory does harm: each field, at every
+ * byte, takes every extreme value, before the arena is opened, while it is open, or again and
+ * again, and then all is done that can be done. The system is made up, so that no wait takes time.
+ */
+#include "support.h"
+
+#include "../fuzz/world.h"
+#include "hostile.h"
+
+enum { PARTS = 4, SIZE = 12345, TIMEOUT = 50 * 1000 * 1000 };
+
+static struct scene scene;
+static struct toys all;
+
+/* ---- the peer ---- */
+
+static struct {
+  size_t place, width;
+  uint64_t value;
+} lie;
+
+static void tell(void) {
+  size_t room = scene.size - lie.place;
+  memcpy(scene.memory + lie.place, &lie.value, lie.width < room ? lie.width : room);
+}
+
+static enum peer keep_silent(void) {
+  world.limit = toy_limit < INT64_MAX ? toy_limit + SHMX_SECOND : INT64_MAX;
+  return LETS_SLEEP;
+}
+
+static enum peer repeat(void) {
+  tell();
+  return keep_silent();
+}
+
+/* From one lie to the next: no sleep on the word is a long one. */
+static enum peer count_on(void) {
+  lie.value++;
+  return repeat();
+}
+
+/* ---- one lie ---- */
+
+enum way { BEFORE, MEANWHILE, AGAIN, COUNTING, WAYS };
+
+static void open_all(void) {
+  toys_run(&all, 0, TIMEOUT, 0);
+  for (unsigned which = 0; which < TOYS; which++)
+    toys_run(&all, 1, TIMEOUT, which);
+}
+
+static void do_all(enum way way) {
+  scene_reset(&scene);
+  world_begin(keep_silent);
+  if (way != BEFORE) open_all();
+  tell();
+  if (way == AGAIN) world.peer = repeat;
+  if (way == COUNTING) world.peer = count_on;
+  toys_run_all(&all, TIMEOUT);
+  world.on = false;
+}
+
+static void begin_scene(int number) {
+  scene_begin(&scene, posix_name(number).posix, SIZE);
+  toys_begin(&all, posix_name(number), guarded_address(0, scene.length));
+}
+
+static void end_scene(void) {
+  expect_nothing_behind(&scene);
+  drop_guards(0, scene.length);
+  scene_end(&scene);
+}
+
+/* ---- all lies ---- */
+
+struct range {
+  size_t from, length;
+};
+
+/* The header, some entries (one that is removed, and the next free), some members, all objects. */
+static unsigned ranges_of(struct range *ranges) {
+  static const int entries[] = {ARRAY, RWLOCK, GONE, TOYS};
+  unsigned count = 0;
+  ranges[count++] = (struct range){0, AT_ENTRIES};
+  for (unsigned i = 0; i < 4; i++)
+    ranges[count++] = (struct range){AT_ENTRIES + (size_t)entries[i] * ENTRY_SIZE, ENTRY_SIZE};
+  ranges[count++] = (struct range){scene.at_members, 3 * scene.member_size};
+  for (int toy = 0; toy < TOYS; toy++) {
+    size_t length = scene.toy_sizes[toy];
+    ranges[count++] = (struct range){scene.toys[toy], length < 96 ? length : 96};
+  }
+  return count;
+}
+
+static unsigned long told;
+
+static void tell_everything_at(size_t place, unsigned value) {
+  static const size_t widths[] = {8, 4, 1};
+  for (unsigned i = 0; i < 3; i++) {
+    if (i == 1 && place % 4 != 0) continue;
+    if (i == 2 && value > 3) continue;
+    for (int way = 0; way < WAYS; way++) {
+      if (way >= AGAIN && place % 4 != 0) continue;
+      lie.place = place;
+      lie.width = widths[i];
+      lie.value = hostile_value(&scene, value);
+      do_all((enum way)way);
+      told++;
+    }
+  }
+}
+
+static void tell_lies(int part) {
+  struct range ranges[TOYS + 8];
+  begin_scene(part);
+  unsigned count = ranges_of(ranges), turn = 0;
+  for (unsigned i = 0; i < count; i++)
+    for (size_t at = 0; at < ranges[i].length; at++)
+      for (unsigned value = 0; value < VALUES; value++)
+        if ((int)(turn++ % PARTS) == part) tell_everything_at(ranges[i].from + at, value);
+  end_scene();
+  dprintf(STDOUT_FILENO, "  part %d: %lu lies\n", part, told);
+}
+
+static void test_no_field_does_harm_whatever_it_says(void **state) {
+  (void)state;
+  pid_t children[PARTS];
+  for (int part = 0; part < PARTS; part++)
+    children[part] = start_child(tell_lies, part);
+  for (int part = 0; part < PARTS; part++)
+    assert_int_equal(wait_for(children[part]), 0);
+}
+
+/* ---- some that were found ---- */
+
+static void write_at(size_t place, uint64_t value, size_t width) {
+  lie.place = place;
+  lie.value = value;
+  lie.width = width;
+  tell();
+}
+
+/* What another thread of process 1 has, says the word, and it lives as long. */
+static void take_the_lock(void) {
+  write_at(AT_LOCK, 1, 8);
+}
+
+static void close_with_the_lock_taken(int unused) {
+  (void)unused;
+  begin_scene(0);
+  world_begin(keep_silent);
+  open_all();
+  for (unsigned which = 0; which < TOYS; which++)
+    toys_run(&all, OPERATIONS - 3, 0, which); /* remove */
+  take_the_lock();
+  int64_t start = world.now;
+  shmx_arena_close(&all.arena);
+  EXPECT(world.now - start < SHMX_SECOND);
+  world.on = false;
+  end_scene();
+}
+
+static void test_closing_an_arena_waits_for_nobody(void **state) {
+  (void)state;
+  assert_child_passes(close_with_the_lock_taken, 0);
+}
+
+static enum peer signal_always(void) {
+  keep_silent();
+  return SIGNALS;
+}
+
+static void be_signalled(int unused) {
+  (void)unused;
+  begin_scene(0);
+  world_begin(keep_silent);
+  open_all();
+  take_the_lock();
+  world.peer = signal_always;
+  EXPECT(toys_run(&all, 15, 0, 1) == -ETIMEDOUT); /* list */
+  world.peer = keep_silent;
+  toys_run(&all, OPERATIONS - 1, 0, 0);
+  world.on = false;
+  end_scene();
+}
+
+static void test_signals_do_not_add_to_patience(void **state) {
+  (void)state;
+  assert_child_passes(be_signalled, 0);
+}
+
+/* Every member is somebody who is dead but for his number, and has every entry, all removed. */
+static void ask_who_lives(int unused) {
+  (void)unused;
+  shmx_arena_status status;
+  scene_begin(&scene, posix_name(0).posix, 4 * MIB);
+  toys_begin(&all, posix_name(0), NULL);
+  EXPECT(toys_run(&all, 0, 0, 0) == 0);
+  for (uint32_t entry = 0; entry < scene.entries; entry++) {
+    memcpy(scene.memory + AT_ENTRIES + entry * ENTRY_SIZE,
+           scene.pristine + AT_ENTRIES + GONE * ENTRY_SIZE, ENTRY_SIZE);
+  }
+  for (uint32_t member = 1; member < scene.members; member++) {
+    memset(scene.memory + scene.at_members + member * scene.member_size, 0xff, scene.member_size);
+    write_at(scene.at_members + member * scene.member_size, UINT64_C(5) << 32 | 1, 8);
+  }
+  world_begin(keep_silent);
+  EXPECT(shmx_arena_stat(&all.arena, &status) == 0);
+  EXPECT(world.calls < 3 * scene.members);
+  world.on = false;
+  toys_run(&all, OPERATIONS - 1, 0, 0);
+  scene_end(&scene);
+}
+
+static void test_a_sweep_asks_once_of_each_member(void **state) {
+  (void)state;
+  assert_child_passes(ask_who_lives, 0);
+}
+
+/* An entry that ends within a unit: what is made next is not behind it. */
+static void end_within_a_unit(int unused) {
+  (void)unused;
+  begin_scene(0);
+  write_at(AT_ENTRIES + GONE * ENTRY_SIZE, SHMX_LIVE, 4);
+  write_at(AT_ENTRIES + GONE * ENTRY_SIZE + 24, 1, 8);
+  EXPECT(toys_run(&all, 0, 0, 0) == 0);
+  for (unsigned name = 1; name < 4; name++) {
+    EXPECT(toys_run(&all, 1, 0, SPARE + TOYS * name) == 0);
+    EXPECT(toys_run(&all, OPERATIONS - 2, 0, SPARE) == 0); /* close object */
+  }
+  toys_run(&all, OPERATIONS - 1, 0, 0);
+  end_scene();
+}
+
+static void test_what_ends_within_a_unit_is_a_lie(void **state) {
+  (void)state;
+  assert_child_passes(end_within_a_unit, 0);
+}
+
+/* ---- a race between friends ---- */
+
+static shmx_condition *waiter;
+static uint32_t ticket;
+
+/* While it is notified, and nobody sleeps, somebody comes. */
+static enum peer come(void) {
+  if (ticket == 0) ticket = shmx_condition_ticket(waiter);
+  return LETS_SLEEP;
+}
+
+static void notify_who_comes(int unused) {
+  (void)unused;
+  static _Alignas(64) unsigned char memory[64];
+  shmx_condition condition;
+  shmx_condition_open(&condition, memory);
+  shmx_condition_ticket(&condition); /* of one who was killed before it slept */
+  waiter = &condition;
+  world_begin(come);
+  shmx_condition_notify(&condition); /* for those who came before */
+  world.peer = NULL;
+  EXPECT(ticket != 0);
+  shmx_condition_notify(&condition); /* for the one who came */
+  EXPECT(shmx_condition_sleep(&condition, ticket, SHMX_FOREVER) == 0);
+  world.on = false;
+}
+
+static void test_who_comes_while_one_is_notified_is_notified_next(void **state) {
+  (void)state;
+  assert_child_passes(notify_who_comes, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_teardown(test_no_field_does_harm_whatever_it_says, nothing_left),
+      cmocka_unit_test_teardown(test_closing_an_arena_waits_for_nobody, nothing_left),
+      cmocka_unit_test_teardown(test_signals_do_not_add_to_patience, nothing_left),
+      cmocka_unit_test_teardown(test_a_sweep_asks_once_of_each_member, nothing_left),
+      cmocka_unit_test_teardown(test_what_ends_within_a_unit_is_a_lie, nothing_left),
+      cmocka_unit_test_teardown(test_who_comes_while_one_is_notified_is_notified_next,
+                                nothing_left),
+  };
+  return cmocka_run_group_tests(tests, begin, nothing_left);
+}
