@@ -151,11 +151,11 @@ finished:
 #define BUMP STEP
 #endif
 
-inline wake_all() { /* shmx_event_wake_all: the compare-exchange succeeds at last, or the bit is gone */
+inline wake_all() { /* shmx_event_wake_all: adds 1, which takes the bit, or sets it for nobody */
   if
   :: d_step { word & SLEEPERS -> word = next };
     d_step { asleep[1] = false; asleep[2] = false }
-  :: !(word & SLEEPERS)
+  :: d_step { !(word & SLEEPERS) -> word = word | SLEEPERS }
   fi
 }
 
