@@ -31,14 +31,16 @@ static int check_mine(lua_State *L, struct lmutex *mutex) {
   return status;
 }
 
-/* Until notified. A signal is a reason to wake, too: the script looks at its condition again. */
-static int sleep_until(struct lcondition *self, uint32_t ticket, int64_t deadline) {
-  int status;
-  do {
-    status = shmx_arena_object_check(&self->base.object);
+/* Until notified, or the owner of the mutex dies, who cannot notify any more. A signal is a reason
+ * to wake, too: the script looks at its condition again. */
+static int sleep_until(struct lcondition *self, const struct lmutex *mutex, uint32_t ticket,
+                       int64_t deadline) {
+  for (;;) {
+    int status = shmx_arena_object_check(&self->base.object);
     if (status == 0) status = shmx_condition_sleep(&self->condition, ticket, deadline);
-  } while (status == -EAGAIN);
-  return status;
+    if (status != -EAGAIN) return status;
+    if (shmx_mutex_is_orphan(&mutex->mutex)) return 0;
+  }
 }
 
 /*
@@ -65,7 +67,7 @@ static int condition_wait(lua_State *L) {
   if (status != 0) return lobject_return(L, &self->base, status, 0);
   uint32_t ticket = shmx_condition_ticket(&self->condition);
   shmx_mutex_unlock(&mutex->mutex);
-  status = sleep_until(self, ticket, deadline);
+  status = sleep_until(self, mutex, ticket, deadline);
   bool interrupted = status == -EINTR;
   int locked = lock_again(mutex, &interrupted);
   if (interrupted) lwait_run_hook(L);

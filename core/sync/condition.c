@@ -46,9 +46,10 @@ int shmx_condition_wait(shmx_condition *condition, shmx_mutex *mutex, int64_t de
   if (status != 0) return status;
   do
     status = shmx_condition_sleep(condition, ticket, deadline);
-  while (status == -EAGAIN);
+  while (status == -EAGAIN && !shmx_mutex_is_orphan(mutex));
   int locked = lock_again(mutex);
-  return locked != 0 ? locked : status;
+  if (locked != 0) return locked;
+  return status == -EAGAIN ? 0 : status;
 }
 
 void shmx_condition_notify(shmx_condition *condition) {

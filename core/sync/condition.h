@@ -22,11 +22,10 @@ SHMX_API void shmx_condition_open(shmx_condition *condition, void *memory);
  * Unlocks the mutex, sleeps until a notification or the deadline, and locks the mutex again. It may
  * wake for no reason: look at what you wait for in a loop. Those who are killed while they wait
  * leave nothing behind; should a notification of one have gone to them, the others wake within
- * 100 ms.
- * Returns 0; -EOWNERDEAD: as 0, and the mutex came from a dead owner; -ETIMEDOUT; -EINTR after a
- * signal: in these the mutex is locked again, however long that takes. -EPERM: this thread has not
- * locked the mutex; -EFAULT.
- * Blocks in futex(2).
+ * 100 ms. So do all, should the owner of the mutex die, who can notify nobody any more: notify
+ * while the mutex is locked. Returns 0; -EOWNERDEAD: as 0, and the mutex came from a dead owner;
+ * -ETIMEDOUT; -EINTR after a signal: in these the mutex is locked again, however long that takes.
+ * -EPERM: this thread has not locked the mutex; -EFAULT. Blocks in futex(2).
  */
 SHMX_API int shmx_condition_wait(shmx_condition *condition, shmx_mutex *mutex, int64_t deadline);
 

@@ -68,6 +68,12 @@ bool shmx_mutex_owner_died(const shmx_mutex *mutex) {
   return shmx_mutex_is_mine(mutex) && word & SHMX_LOCK_DIED;
 }
 
+bool shmx_mutex_is_orphan(const shmx_mutex *mutex) {
+  uint64_t word = atomic_load_explicit(&mutex->memory->lock.word, memory_order_relaxed);
+  shmx_task owner = shmx_task_number(word) != 0 ? word & ~SHMX_LOCK_FLAGS : 0;
+  return owner != 0 ? !shmx_task_lives(owner) : word & SHMX_LOCK_DIED;
+}
+
 uint32_t shmx_mutex_holder(const shmx_mutex *mutex) {
   shmx_task owner = shmx_lock_owner(&mutex->memory->lock);
   return owner != 0 ? shmx_task_process(owner) : 0;

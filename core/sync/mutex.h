@@ -59,6 +59,10 @@ SHMX_API bool shmx_mutex_is_mine(const shmx_mutex *mutex);
 /* Has this thread locked it, and been told EOWNERDEAD? Until it unlocks. */
 SHMX_API bool shmx_mutex_owner_died(const shmx_mutex *mutex);
 
+/* Has it an owner who has died, or was it abandoned? Whoever locks it will be told. kill(2), /proc.
+ */
+SHMX_API bool shmx_mutex_is_orphan(const shmx_mutex *mutex);
+
 /* The process of the owner, 0 where there is none: for messages; it may change at once. */
 SHMX_API uint32_t shmx_mutex_holder(const shmx_mutex *mutex);
 

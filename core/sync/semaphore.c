@@ -32,20 +32,30 @@ static shmx_task holder_of(const shmx_semaphore *semaphore, uint32_t permit) {
   return atomic_load_explicit(&semaphore->memory->holders[permit], memory_order_acquire);
 }
 
+/* Nobody's: 0, or DIED, which tells the next holder that the last one died with it. */
+static bool is_free(shmx_task holder) {
+  return shmx_task_number(holder) == 0;
+}
+
 static uint32_t count_free(const shmx_semaphore *semaphore) {
   uint32_t count = 0;
   for (uint32_t permit = 0; permit < semaphore->permits; permit++)
-    count += holder_of(semaphore, permit) == 0;
+    count += is_free(holder_of(semaphore, permit));
   return count;
 }
 
-/* Within `taking`, nobody else puts a name where none is. */
-static void take(const shmx_semaphore *semaphore, uint32_t count, shmx_task self) {
+/* Within `taking`, nobody else puts a name where none is. Says whether one of the holders before
+ * died. */
+static bool take(const shmx_semaphore *semaphore, uint32_t count, shmx_task self) {
+  bool died = false;
   for (uint32_t permit = 0; permit < semaphore->permits && count > 0; permit++) {
-    if (holder_of(semaphore, permit) != 0) continue;
+    shmx_task holder = holder_of(semaphore, permit);
+    if (!is_free(holder)) continue;
     atomic_store_explicit(&semaphore->memory->holders[permit], self, memory_order_relaxed);
+    died |= holder != 0;
     count--;
   }
+  return died;
 }
 
 /* Takes a name off so many permits; returns how many that were. Those of a thread that has ended
@@ -71,21 +81,20 @@ static uint32_t count_of(const shmx_semaphore *semaphore, shmx_task self) {
   return count;
 }
 
-/* Within `taking`: takes the names of the dead off; says whether there were any. Permits of one
- * holder mostly lie together, and are asked for once. */
-static bool bury(const shmx_semaphore *semaphore) {
-  bool found = false, lives = true;
+/* Within `taking`: puts DIED in the place of the names of the dead. Permits of one holder mostly
+ * lie together, and are asked for once. */
+static void bury(const shmx_semaphore *semaphore) {
+  bool lives = true;
   shmx_task asked = 0;
   for (uint32_t permit = 0; permit < semaphore->permits; permit++) {
     shmx_task holder = holder_of(semaphore, permit);
-    if (holder == 0) continue;
+    if (is_free(holder)) continue;
     if (holder != asked) lives = shmx_task_lives(holder);
     asked = holder;
-    if (lives) continue;
-    atomic_store_explicit(&semaphore->memory->holders[permit], 0, memory_order_relaxed);
-    found = true;
+    if (!lives)
+      atomic_store_explicit(&semaphore->memory->holders[permit], SHMX_LOCK_DIED,
+                            memory_order_relaxed);
   }
-  return found;
 }
 
 /* ---- operations ---- */
@@ -97,9 +106,9 @@ static int try(shmx_semaphore *semaphore, uint32_t count, bool burying, int64_t 
   shmx_task self = shmx_self()->task;
   int status = shmx_lock_enter(taking, deadline);
   if (status != 0 && status != -EOWNERDEAD) return status; /* a dead taker has left its name */
-  bool died = burying && count_free(semaphore) < count && bury(semaphore);
+  if (burying && count_free(semaphore) < count) bury(semaphore);
   bool there = count_free(semaphore) >= count;
-  if (there) take(semaphore, count, self);
+  bool died = there && take(semaphore, count, self);
   shmx_lock_leave(taking);
   if (!there) return count_of(semaphore, self) > semaphore->permits - count ? -EDEADLK : -EAGAIN;
   return died ? -EOWNERDEAD : 0;
@@ -159,9 +168,8 @@ uint32_t shmx_semaphore_value(const shmx_semaphore *semaphore) {
   shmx_task asked = 0;
   for (uint32_t permit = 0; permit < semaphore->permits; permit++) {
     shmx_task holder = holder_of(semaphore, permit);
-    if (holder != 0 && holder != asked) lives = shmx_task_lives(holder);
-    if (holder != 0) asked = holder;
-    count += holder == 0 || !lives;
+    if (!is_free(holder) && holder != asked) lives = shmx_task_lives(asked = holder);
+    count += is_free(holder) || !lives;
   }
   return count;
 }
@@ -169,7 +177,7 @@ uint32_t shmx_semaphore_value(const shmx_semaphore *semaphore) {
 uint32_t shmx_semaphore_holder(const shmx_semaphore *semaphore) {
   for (uint32_t permit = 0; permit < semaphore->permits; permit++) {
     shmx_task holder = holder_of(semaphore, permit);
-    if (holder != 0) return shmx_task_process(holder);
+    if (!is_free(holder)) return shmx_task_process(holder);
   }
   return 0;
 }

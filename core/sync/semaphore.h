@@ -34,7 +34,7 @@ SHMX_API void shmx_semaphore_close(shmx_semaphore *semaphore);
 
 /*
  * Takes so many permits, all at once or none; deadline as in shmx_mutex_lock.
- * Returns 0; -EOWNERDEAD: taken, and some of them came back from one who died with them;
+ * Returns 0; -EOWNERDEAD: taken, and who held some of them before died with them;
  * -ETIMEDOUT; -EINVAL: none, or more than there are; -EDEADLK: with what this thread holds, more
  * than there are; -EINTR after a signal; -EFAULT. Blocks in futex(2).
  */
