@@ -88,7 +88,7 @@ static bool take_over(struct shmx_lock *lock, const struct shmx_self *self) {
 int shmx_lock_wait(struct shmx_lock *lock, const struct shmx_self *self, int64_t deadline) {
   uint64_t word;
   bool late = false;
-  if (spin(lock, self, &word)) return outcome(word);
+  if (deadline > 0 && spin(lock, self, &word)) return outcome(word); /* 0 only tries */
   int64_t slice = shmx_clock_now() + SHMX_FIRST_SLICE;
   for (;;) {
     int status = 0;
