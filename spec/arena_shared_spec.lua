@@ -122,6 +122,7 @@ describe("processes that open an arena at the same moment", function()
       assert.is_true(a:mutex("m" .. round):lock(0))
       a:remove("m" .. round)
       a:remove("n" .. round)
+      collectgarbage() -- what this process has open keeps its place
     end
     assert.equal(1, a:stat().handles)
   end)
@@ -388,6 +389,18 @@ describe("removing", function()
     all = bytes:read()
     assert.is_nil(all:find(("A"):rep(64), 1, true))
     assert.is_truthy(all:find(("C"):rep(count), 1, true))
+  end)
+
+  it("does not give the place in the directory away, either, and says so", function()
+    local peer = peers.hold(name, "local all = {} for i = 1, 20 do all[i] = a:mutex('m' .. i) end say 'open' hear()")
+    for i = 1, 20 do assert.is_true(arena:remove("m" .. i)) end
+    for i = 1, 12 do assert(arena:mutex("n" .. i)) end
+    refused('^mutex "more" of arena "/shm_spec_shared": the arena has no more than 32 objects, of which 20 were '
+      .. "removed and are open still; close those$", "ENOSPC", arena:mutex "more")
+    assert.equal(12, arena:stat().objects)
+    peers.tell(peer)
+    peers.finish(peer)
+    assert(arena:mutex "more")
   end)
 
   it("gives the memory to others when who had it is killed, also as a zombie", function()

@@ -313,6 +313,41 @@ describe("with", function()
 end)
 
 describe("Ctrl-C", function()
+  it("is served also if it comes while who waits is not asleep", function()
+    -- The hook is set, as lua5.4 does after a signal, and no system call is interrupted.
+    local calls = {
+      "m:lock()", "m:guard()", "m:with(print)", "w:read()", "w:write()", "r:write()", "s:acquire()", "b:wait()",
+      "c:wait(mine)", "v:wait(1, 0)",
+    }
+    local holder = peers.hold(name, [[
+      local keep = { a:rwlock("w"):write(), a:rwlock("r"):read() }
+      a:mutex("m"):lock() a:semaphore("s", 1):acquire() say "holds" hear()]])
+    local waiters = {}
+    for i, call in ipairs(calls) do
+      waiters[i] = peers.start(name, ([[
+        local m, w, r, s, b, c, v = a:mutex "m", a:rwlock "w", a:rwlock "r", a:semaphore("s", 1), a:barrier("b", 9),
+          a:condition "c", a:array("v", "u32", 1)
+        local mine = a:mutex "mine%d"
+        mine:lock()
+        local calls = 0
+        local done, message = pcall(function()
+          debug.sethook(function()
+            if debug.getinfo(2, "f").func ~= print then calls = calls + 1 end
+            if calls > 6 then debug.sethook() error "by the hook" end
+          end, "c")
+          %s
+        end)
+        debug.sethook()
+        print(done, message:match "by the hook$", select(2, pcall(mine.lock, mine)):match "is held by this thread")]]):format(i, call))
+    end
+    for _, waiter in ipairs(waiters) do
+      assert.equal("false\tby the hook\tis held by this thread\n", peers.finish(waiter))
+    end
+    assert.equal(0, arena:barrier("b", 9):waiting())
+    peers.tell(holder)
+    peers.finish(holder)
+  end)
+
   -- What a process says that is interrupted in a call, and what it can do after that.
   local function interrupted(call, afterwards)
     local peer = peers.waiting(name, ([[
