@@ -147,6 +147,7 @@ describe("a forked child", function()
       refused("process " .. pid .. " holds it", "ETIMEDOUT", r:write(0))
       local also = assert(r:read(0))
       assert.is_true(also:unlock())
+      raises("has taken 0 permits", s.release, s)
       refused("process " .. pid .. " holds it", "ETIMEDOUT", s:acquire(0))
       raises("has taken 0 permits", s.release, s)
       raises("not held by this thread", function() arena:condition("c"):wait(m, 0) end)
@@ -230,6 +231,14 @@ describe("a forked child", function()
       return mine:unlock() and other:unlock()
     end))
     assert.is_true(guards[2]:unlock())
+  end)
+
+  it("does not close what the parent has open: its memory is not given away", function()
+    local v = arena:array("v", "u32", 16)
+    assert.equal(0, lowlevel.child(function() return arena:close() end))
+    local peer = peers.start(name, "a:remove 'v' a:array('new', 'u32', 16):fill(5) a:array('newer', 'u32', 16):fill(5)")
+    peers.finish(peer)
+    raises("was removed", function() return v[1] end)
   end)
 
   it("is told EIDRM for good of what is gone, though others use the memory now", function()
@@ -389,6 +398,17 @@ describe("removing", function()
     all = bytes:read()
     assert.is_nil(all:find(("A"):rep(64), 1, true))
     assert.is_truthy(all:find(("C"):rep(count), 1, true))
+  end)
+
+  it("does not give the memory away while one of two views of it in a process is open", function()
+    local v, w = arena:array("v", "u32", 16), arena:array("v", "u32", 16)
+    w[1] = 7
+    assert.equal(7, v[1])
+    w = nil -- luacheck: ignore
+    collectgarbage()
+    arena:remove "v"
+    for i = 1, 3 do arena:array("new" .. i, "u32", 16):fill(5) end
+    raises("was removed", function() return v[1] end)
   end)
 
   it("does not give the place in the directory away, either, and says so", function()
