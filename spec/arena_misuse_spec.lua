@@ -254,12 +254,24 @@ describe("several Lua states in one process", function()
         end
       end, name)
       while v:load(1) == 0 do v:wait(1, 0, 1) end
+      local other = uv.new_thread(function(name)
+        local a <close> = assert(require("shm").arena(name))
+        local v, g <close> = a:array("v", "u32", 3), a:mutex("other"):guard() -- luacheck: ignore
+        v[3] = 1
+        v:notify(3)
+        v:wait(3, 1, 20)
+      end, name)
+      while v:load(3) == 0 do v:wait(3, 0, 1) end
+      print(select(2, a:mutex("other"):trylock()):match "process (%d+) holds it" == ("%d"):format(uv.os_getpid()))
+      v[3] = 2
+      v:notify(3)
+      other:join()
       m:unlock()
       for i = 1, 20000 do m:with(function() v[2] = v[2] + 1 end) end
       thread:join()
       print(v[2], a:stat().handles)]])
     assert.equal("", run.err)
-    assert.equal("40000\t1\n", run.out)
+    assert.equal("true\n40000\t1\n", run.out)
   end)
 end)
 

@@ -122,6 +122,7 @@ describe("processes that open an arena at the same moment", function()
       assert.is_true(a:mutex("m" .. round):lock(0))
       a:remove("m" .. round)
       a:remove("n" .. round)
+      collectgarbage() -- what this process has open keeps its place
     end
     assert.equal(1, a:stat().handles)
   end)
@@ -146,6 +147,7 @@ describe("a forked child", function()
       refused("process " .. pid .. " holds it", "ETIMEDOUT", r:write(0))
       local also = assert(r:read(0))
       assert.is_true(also:unlock())
+      raises("has taken 0 permits", s.release, s)
       refused("process " .. pid .. " holds it", "ETIMEDOUT", s:acquire(0))
       raises("has taken 0 permits", s.release, s)
       raises("not held by this thread", function() arena:condition("c"):wait(m, 0) end)
@@ -229,6 +231,14 @@ describe("a forked child", function()
       return mine:unlock() and other:unlock()
     end))
     assert.is_true(guards[2]:unlock())
+  end)
+
+  it("does not close what the parent has open: its memory is not given away", function()
+    local v = arena:array("v", "u32", 16)
+    assert.equal(0, lowlevel.child(function() return arena:close() end))
+    local peer = peers.start(name, "a:remove 'v' a:array('new', 'u32', 16):fill(5) a:array('newer', 'u32', 16):fill(5)")
+    peers.finish(peer)
+    raises("was removed", function() return v[1] end)
   end)
 
   it("is told EIDRM for good of what is gone, though others use the memory now", function()
@@ -388,6 +398,29 @@ describe("removing", function()
     all = bytes:read()
     assert.is_nil(all:find(("A"):rep(64), 1, true))
     assert.is_truthy(all:find(("C"):rep(count), 1, true))
+  end)
+
+  it("does not give the memory away while one of two views of it in a process is open", function()
+    local v, w = arena:array("v", "u32", 16), arena:array("v", "u32", 16)
+    w[1] = 7
+    assert.equal(7, v[1])
+    w = nil -- luacheck: ignore
+    collectgarbage()
+    arena:remove "v"
+    for i = 1, 3 do arena:array("new" .. i, "u32", 16):fill(5) end
+    raises("was removed", function() return v[1] end)
+  end)
+
+  it("does not give the place in the directory away, either, and says so", function()
+    local peer = peers.hold(name, "local all = {} for i = 1, 20 do all[i] = a:mutex('m' .. i) end say 'open' hear()")
+    for i = 1, 20 do assert.is_true(arena:remove("m" .. i)) end
+    for i = 1, 12 do assert(arena:mutex("n" .. i)) end
+    refused('^mutex "more" of arena "/shm_spec_shared": the arena has no more than 32 objects, of which 20 were '
+      .. "removed and are open still; close those$", "ENOSPC", arena:mutex "more")
+    assert.equal(12, arena:stat().objects)
+    peers.tell(peer)
+    peers.finish(peer)
+    assert(arena:mutex "more")
   end)
 
   it("gives the memory to others when who had it is killed, also as a zombie", function()

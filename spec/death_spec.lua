@@ -60,7 +60,8 @@ end
 -- One that waits for it: a reader waits for readers as a writer does.
 local function waiting(thing, chunk)
   local hold = things[thing].hold:gsub(":read", ":write"):gsub("local", "say 'waits' local", 1)
-  return peers.waiting(name, hold .. chunk)
+  local peer = peers.waiting(name, hold .. chunk)
+  return peers.sleeps_on(peer)
 end
 
 describe("who is killed while it holds", function()
@@ -357,13 +358,22 @@ describe("who is killed while it waits", function()
     end
   end)
 
-  it("at a barrier before the last comes, is told to that one", function()
+  it("at a barrier before the last comes, is told to that one and to the others", function()
     local b = arena:barrier("b", 2)
     peers.kill(peers.waiting(name, "local b = a:barrier('b', 2) say 'waits' b:wait()"))
     local none, message, code = b:wait(5)
     refused('^barrier "b" of arena "/shm_spec_death": one of those who waited has died$', "EOWNERDEAD",
       none, message, code)
     assert.equal(0, b:waiting())
+    b = arena:barrier("three", 3)
+    local other = peers.waiting(name, "local b = a:barrier('three', 3) say 'waits' say(select(3, b:wait()))")
+    assert.is_true(process.await(function() return b:waiting() == 1 end))
+    peers.stop(other) -- so that it is not the one who finds out
+    peers.kill(peers.waiting(name, "local b = a:barrier('three', 3) say 'waits' b:wait()"))
+    assert.equal("EOWNERDEAD", select(3, b:wait(5)))
+    other:kill "sigcont"
+    assert.equal("EOWNERDEAD", other:line())
+    peers.finish(other)
   end)
 end)
 

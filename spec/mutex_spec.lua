@@ -1,7 +1,6 @@
--- mutex_spec.lua: mutexes between processes: lock, trylock, unlock, guards, with, signals, two handles.
+-- mutex_spec.lua: mutexes between processes: lock, trylock, unlock, guards, with, two handles.
 local shm = require "shm"
 local peers = require "spec.support.peers"
-local process = require "spec.support.process"
 
 local name = "/shm_spec_mutex"
 local pid = ("%d"):format(require("luv").os_getpid())
@@ -309,107 +308,5 @@ describe("with", function()
     local other <close> = assert(shm.arena(name))
     assert.equal(3, m:with(function() arena:close() return 3 end))
     assert.same({ true, "EOWNERDEAD" }, { other:mutex("m"):lock(0) })
-  end)
-end)
-
-describe("Ctrl-C", function()
-  -- What a process says that is interrupted in a call, and what it can do after that.
-  local function interrupted(call, afterwards)
-    local peer = peers.waiting(name, ([[
-      local m = a:mutex "m"
-      say "waits"
-      say(pcall(function() return %s end))
-      hear()
-      %s]]):format(call, afterwards))
-    peer:kill "sigint"
-    local said = peer:line()
-    assert.matches("^false\t.*interrupted!$", said)
-    return peer
-  end
-
-  it("raises in lock, guard and with, after which the mutex can be locked", function()
-    for _, call in ipairs { "m:lock()", "m:lock(20)", "m:guard()", "m:with(print)" } do
-      m:lock()
-      local peer = interrupted(call, "say(m:trylock()) say(m:lock(0)) hear() say(m:lock(10), m:unlock())")
-      peers.tell(peer)
-      assert.matches("^nil\t.*holds it\tEBUSY$", peer:line())
-      assert.matches("^nil\t.*holds it\tETIMEDOUT$", peer:line())
-      m:unlock()
-      peers.tell(peer)
-      assert.equal("true\ttrue", peer:line())
-      peers.finish(peer)
-      assert.is_true(is_free())
-    end
-  end)
-
-  it("raises in a wait for a condition only when the mutex is locked again", function()
-    for _, held in ipairs { false, true } do
-      local peer = peers.hold(name, [[
-        local m, c = a:mutex "m", a:condition "c"
-        m:lock()
-        say "waits"
-        say(pcall(c.wait, c, m))
-        say(select(2, pcall(m.lock, m)))
-        hear()
-        say(m:unlock())]])
-      peers.sleeps(peer)
-      if held then
-        assert.is_true(m:lock(10))
-        arena:condition("c"):notify()
-        assert.is_false(process.await(function() return peer.out ~= "" end, 0.1)) -- it waits for the mutex now
-        peer:kill "sigint"
-        assert.is_false(process.await(function() return peer.out ~= "" end, 0.1))
-        m:unlock()
-      else
-        peer:kill "sigint"
-      end
-      assert.matches("^false\t.*interrupted!$", peer:line())
-      assert.matches("is held by this thread", peer:line())
-      assert.matches(("process %d holds it"):format(peer.pid), select(2, m:trylock()))
-      peers.tell(peer)
-      assert.equal("true", peer:line())
-      peers.finish(peer)
-    end
-  end)
-end)
-
-describe("who waits", function()
-  it("takes no time of the processor", function()
-    local holder = peers.hold(name, [[
-      local keep = { a:rwlock("w"):write(), a:rwlock("r"):read() }
-      a:mutex("m"):lock() a:semaphore("s", 1):acquire() say "holds" hear()]])
-    local waiters = {}
-    for i, call in ipairs { "m:lock(1)", "m:guard(1)", "w:read(1)", "w:write(1)", "r:write(1)", "s:acquire(1)",
-      "b:wait(1)", "c:wait(mine, 1)" } do
-      waiters[i] = peers.start(name, ([[
-        local m, w, r, s, b, c = a:mutex "m", a:rwlock "w", a:rwlock "r", a:semaphore("s", 1), a:barrier("b", 9),
-          a:condition "c"
-        local mine = a:mutex "mine%d"
-        mine:lock()
-        local before = os.clock()
-        local done, message, code = %s
-        print(done, code, os.clock() - before)]]):format(i, call))
-    end
-    for _, waiter in ipairs(waiters) do
-      local done, code, seconds = peers.finish(waiter):match "^(%S+)\t(%S+)\t(%S+)"
-      assert.same({ "nil", "ETIMEDOUT" }, { done, code })
-      assert.is_true(tonumber(seconds) < 0.01, seconds)
-    end
-    peers.tell(holder)
-    peers.finish(holder)
-  end)
-
-  it("keeps its deadline whatever signals come, and runs the script's hook at each", function()
-    m:lock()
-    local peer = peers.hold(name, [[
-      local uv = require "luv"
-      uv.new_signal():start("sigusr1", function() end)
-      local m, started = a:mutex "m", uv.hrtime()
-      say "waits"
-      local done, message, code = m:lock(0.4)
-      print(code, (uv.hrtime() - started) / 1e9 >= 0.4)
-      io.stdout:flush() os.exit(0)]])
-    process.await(function() peer:kill "sigusr1" return peer.code end)
-    assert.equal("ETIMEDOUT\ttrue\n", peers.finish(peer))
   end)
 end)

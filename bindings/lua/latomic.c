@@ -119,6 +119,12 @@ static void check_waitable(lua_State *L, const struct lview *self) {
                shmx_type_name(self->type));
 }
 
+static int wait_slice(lua_State *L, const struct lview *self, uint32_t expected, int64_t deadline) {
+  int64_t slice = shmx_clock_now() + LWAIT_SLICE;
+  return shmx_atomic_wait(check_element(L, self, false), expected,
+                          slice < deadline ? slice : deadline);
+}
+
 /*
  * Sleeps as JavaScript's Atomics.wait does. After a signal the script's hook has run, which may
  * have detached the segment: the element is looked up anew.
@@ -128,10 +134,10 @@ static int view_wait(lua_State *L) {
   check_waitable(L, self);
   uint32_t expected = (uint32_t)check_value(L, 3, self);
   int64_t deadline = lwait_check_deadline(L, 4);
-  int status = shmx_atomic_wait(check_element(L, self, false), expected, deadline);
-  while (status == -EINTR) {
+  int status = wait_slice(L, self, expected, deadline);
+  while (status == -EINTR || (status == -ETIMEDOUT && shmx_clock_now() < deadline)) {
     lwait_run_hook(L);
-    status = shmx_atomic_wait(check_element(L, self, false), expected, deadline);
+    status = wait_slice(L, self, expected, deadline);
     if (status == -EAGAIN) status = 0; /* it was equal, and has changed while we slept */
   }
   lview_check_lost(L, self);

@@ -20,18 +20,10 @@ static struct lbarrier *check(lua_State *L) {
   return lobject_check(L, 1, &lbarrier_type);
 }
 
-#define SLICE (SHMX_SECOND / 4)
-
-static int hook(lua_State *L) {
-  lwait_run_hook(L);
-  return 0;
-}
-
-/* After a signal; should the script end here, it does not wait any more. */
+/* Should the script end here, it does not wait any more. */
 static void run_hook(lua_State *L, struct lbarrier *self, uint64_t round) {
-  lua_pushcfunction(L, hook);
-  if (lua_pcall(L, 0, 0, 0) == LUA_OK) return;
-  shmx_barrier_go(&self->barrier, round, 0);
+  if (lwait_try_hook(L)) return;
+  if (shmx_arena_object_check(&self->base.object) == 0) shmx_barrier_go(&self->barrier, round, 0);
   lua_error(L);
 }
 
@@ -40,14 +32,12 @@ static int await(lua_State *L, struct lbarrier *self, uint64_t round, int64_t de
   for (;;) {
     int status = shmx_arena_object_check(&self->base.object);
     if (status != 0) return status;
-    int64_t slice = shmx_clock_now() + SLICE;
+    int64_t slice = shmx_clock_now() + LWAIT_SLICE;
     status = shmx_barrier_await(&self->barrier, round, slice < deadline ? slice : deadline);
-    if (status == -EINTR)
-      run_hook(L, self, round);
-    else if (status == 0 || status == -EOWNERDEAD)
-      return status;
-    else if (status != -ETIMEDOUT || deadline <= slice)
+    if (status == 0 || status == -EOWNERDEAD) return status;
+    if (status != -EINTR && (status != -ETIMEDOUT || deadline <= slice))
       return shmx_barrier_go(&self->barrier, round, status);
+    run_hook(L, self, round); /* a signal may also have come while we were not asleep */
   }
 }
 

@@ -17,8 +17,6 @@ static void opened(struct lobject *self, uint64_t count) {
 const struct lobject_type lcondition_type = {"shm.condition", SHMX_KIND_CONDITION,
                                              sizeof(struct lcondition), opened, NULL};
 
-#define SLICE (SHMX_SECOND / 4) /* then it looks whether the mutex is still there */
-
 static struct lcondition *check(lua_State *L) {
   return lobject_check(L, 1, &lcondition_type);
 }
@@ -31,15 +29,21 @@ static int check_mine(lua_State *L, struct lmutex *mutex) {
   return status;
 }
 
-/* Until notified, or the owner of the mutex dies, who cannot notify any more. A signal is a reason
- * to wake, too: the script looks at its condition again. */
-static int sleep_until(struct lcondition *self, const struct lmutex *mutex, uint32_t ticket,
-                       int64_t deadline) {
+/*
+ * Until notified, or the owner of the mutex dies, who cannot notify any more. A signal is a reason
+ * to wake, too: the script looks at its condition again. One may also have come while we were not
+ * asleep: what the hook raises then is pushed, and `raised`.
+ */
+static int sleep_until(lua_State *L, struct lcondition *self, struct lmutex *mutex, uint32_t ticket,
+                       int64_t deadline, bool *raised) {
   for (;;) {
     int status = shmx_arena_object_check(&self->base.object);
     if (status == 0) status = shmx_condition_sleep(&self->condition, ticket, deadline);
     if (status != -EAGAIN) return status;
-    if (shmx_mutex_is_orphan(&mutex->mutex)) return 0;
+    *raised = !lwait_try_hook(L);
+    if (*raised) return status;
+    bool gone = shmx_arena_object_check(&mutex->base.object) != 0;
+    if (gone || shmx_mutex_is_orphan(&mutex->mutex)) return 0;
   }
 }
 
@@ -50,7 +54,7 @@ static int sleep_until(struct lcondition *self, const struct lmutex *mutex, uint
 static int lock_again(struct lmutex *mutex, bool *interrupted) {
   for (;;) {
     int status = shmx_arena_object_check(&mutex->base.object);
-    if (status == 0) status = shmx_mutex_lock(&mutex->mutex, shmx_clock_now() + SLICE);
+    if (status == 0) status = shmx_mutex_lock(&mutex->mutex, shmx_clock_now() + LWAIT_SLICE);
     if (status != -EINTR && status != -ETIMEDOUT) return status;
     *interrupted |= status == -EINTR;
   }
@@ -67,9 +71,11 @@ static int condition_wait(lua_State *L) {
   if (status != 0) return lobject_return(L, &self->base, status, 0);
   uint32_t ticket = shmx_condition_ticket(&self->condition);
   shmx_mutex_unlock(&mutex->mutex);
-  status = sleep_until(self, mutex, ticket, deadline);
+  bool raised = false;
+  status = sleep_until(L, self, mutex, ticket, deadline, &raised);
   bool interrupted = status == -EINTR;
   int locked = lock_again(mutex, &interrupted);
+  if (raised) return lua_error(L);
   if (interrupted) lwait_run_hook(L);
   if (locked != 0) return lobject_return(L, &mutex->base, locked, 0);
   if (status == -ETIMEDOUT) {

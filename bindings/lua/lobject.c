@@ -115,6 +115,11 @@ static int fail(lua_State *L, shmx_arena *arena, const char *name, const shmx_ki
   if (space.objects == space.entries)
     lua_pushfstring(L, "%s: the arena has no more than %d objects; remove one", thing,
                     (int)space.entries);
+  else if (kind->size <= space.largest) /* what was removed and is open has a place, too */
+    lua_pushfstring(L,
+                    "%s: the arena has no more than %d objects, of which %d were removed and are "
+                    "open still; close those",
+                    thing, (int)space.entries, (int)(space.entries - space.objects));
   else
     lua_pushfstring(L, "%s of %I bytes has no room: the largest free extent has %I bytes", thing,
                     (LUAI_UACINT)kind->size, (LUAI_UACINT)space.largest);
@@ -192,18 +197,14 @@ int lobject_return(lua_State *L, struct lobject *self, int status, uint32_t hold
 
 /* ---- waiting ---- */
 
-#define SLICE (SHMX_SECOND / 4)
-
 int lobject_wait(lua_State *L, struct lobject *self, lobject_try *try, void *context,
                  int64_t deadline) {
   for (;;) {
     int status = shmx_arena_object_check(&self->object);
     if (status != 0) return status;
-    int64_t slice = shmx_clock_now() + SLICE;
+    int64_t slice = shmx_clock_now() + LWAIT_SLICE;
     status = try(self, context, slice < deadline ? slice : deadline);
-    if (status == -EINTR)
-      lwait_run_hook(L);
-    else if (status != -ETIMEDOUT || shmx_clock_now() >= deadline)
-      return status;
+    if (status != -EINTR && (status != -ETIMEDOUT || shmx_clock_now() >= deadline)) return status;
+    lwait_run_hook(L); /* a signal may also have come while we were not asleep */
   }
 }

@@ -67,7 +67,7 @@ typedef int lobject_try(struct lobject *self, void *context, int64_t deadline);
 
 /*
  * Tries until the deadline, in slices, after each of which it looks whether the object is still
- * there, and after a signal runs the script's hook. Returns the status.
+ * there, and runs the script's hook. Returns the status.
  */
 int lobject_wait(lua_State *L, struct lobject *self, lobject_try *try, void *context,
                  int64_t deadline);

@@ -21,3 +21,8 @@ void lwait_run_hook(lua_State *L) {
   lua_pushcfunction(L, nothing);
   lua_call(L, 0, 0);
 }
+
+bool lwait_try_hook(lua_State *L) {
+  lua_pushcfunction(L, nothing);
+  return lua_pcall(L, 0, 0, 0) == LUA_OK;
+}

@@ -6,6 +6,10 @@
 #include "shmx.h"
 
 #include <lua.h>
+#include <stdbool.h>
+
+/* Nobody sleeps longer without a look: a signal that comes while we are not asleep wakes nobody. */
+#define LWAIT_SLICE (SHMX_SECOND / 4)
 
 /* The deadline of a timeout in seconds at `index`; none for nil. Raises what is no number. */
 int64_t lwait_check_deadline(lua_State *L, int index);
@@ -15,5 +19,8 @@ int64_t lwait_check_deadline(lua_State *L, int index);
  * meanwhile, so what the caller holds may have been closed.
  */
 void lwait_run_hook(lua_State *L);
+
+/* As above; but what the hook raises is pushed, and false returned. */
+bool lwait_try_hook(lua_State *L);
 
 #endif

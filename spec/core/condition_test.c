@@ -211,6 +211,29 @@ static void test_the_mutex_of_a_dead_owner_is_told_of(void **state) {
   assert_int_equal(wait_for(waiting), 0);
 }
 
+static void expect_to_be_told(int unused) {
+  (void)unused;
+  shmx_mutex mutex = mutex_of();
+  shmx_condition condition = opened();
+  EXPECT(shmx_mutex_lock(&mutex, in_ms(5000)) == 0);
+  ground->stage = 1;
+  EXPECT(shmx_condition_wait(&condition, &mutex, in_ms(20000)) == -EOWNERDEAD);
+  EXPECT(shmx_mutex_is_mine(&mutex));
+}
+
+/* Nobody is left who would notify. */
+static void test_who_waits_wakes_when_the_owner_of_the_mutex_dies(void **state) {
+  (void)state;
+  pid_t waiting = start_child(expect_to_be_told, 0);
+  assert_true(UNTIL(ground->stage == 1 && is_asleep(waiting)));
+  pid_t child = start_child(lock_and_stay, 10);
+  assert_true(UNTIL(ground->stage == 10));
+  end_child(child);
+  int64_t start = shmx_clock_now();
+  assert_int_equal(wait_for(waiting), 0);
+  assert_in_range(ms_since(start), 0, 1000);
+}
+
 /* ---- many ---- */
 
 enum { ITEMS = 5000 };
@@ -243,6 +266,7 @@ int main(void) {
       TOGETHER(test_killed_waiters_are_in_nobodys_way),
       TOGETHER(test_a_notification_that_died_with_its_waiter_is_recovered),
       TOGETHER(test_the_mutex_of_a_dead_owner_is_told_of),
+      TOGETHER(test_who_waits_wakes_when_the_owner_of_the_mutex_dies),
       TOGETHER(test_nothing_is_lost_between_processes),
   };
   return cmocka_run_group_tests(tests, begin, nothing_left);

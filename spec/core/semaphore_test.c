@@ -162,6 +162,20 @@ static void test_trying_is_enough_to_get_them_back(void **state) {
   assert_int_equal(try_all(), 0);
 }
 
+/* They are buried by one who then has too few of them, and taken by another. */
+static void test_whoever_takes_a_deads_permit_is_told(void **state) {
+  (void)state;
+  shmx_semaphore semaphore = opened();
+  end_holding(KILLED, hold_as_child);
+  assert_int_equal(shmx_semaphore_acquire(&semaphore, 1, 0), 0);
+  assert_int_equal(in_thread(all_for_60_ms), -ETIMEDOUT);
+  assert_int_equal(shmx_semaphore_acquire(&semaphore, 1, 0), -EOWNERDEAD);
+  assert_int_equal(in_thread(try_one), -EOWNERDEAD);
+  assert_int_equal(in_thread(try_one), 0); /* that one's last holder has given it back */
+  assert_int_equal(value(), PERMITS - 2);
+  assert_int_equal(shmx_semaphore_release(&semaphore, 2), 0);
+}
+
 static void test_only_the_deads_come_back(void **state) {
   (void)state;
   shmx_semaphore semaphore = opened();
@@ -314,6 +328,7 @@ int main(void) {
       TOGETHER(test_a_signal_ends_the_wait),
       TOGETHER(test_permits_of_the_dead_come_back),
       TOGETHER(test_trying_is_enough_to_get_them_back),
+      TOGETHER(test_whoever_takes_a_deads_permit_is_told),
       TOGETHER(test_only_the_deads_come_back),
       TOGETHER(test_who_dies_looking_for_permits_is_in_nobodys_way),
       TOGETHER(test_a_child_owns_nothing_of_its_parents),

@@ -57,6 +57,16 @@ function peers.waiting(name, chunk)
   return peers.sleeps(peers.hold(name, chunk))
 end
 
+-- Waits until one that sleeps has woken and sleeps again, so that its first look is over.
+function peers.sleeps_on(peer)
+  local path = ("/proc/%d/status"):format(peer.pid)
+  local function switches() return tonumber(read(path):match "\nvoluntary_ctxt_switches:%s*(%d+)") end
+  local before = switches()
+  local function again() return peer.code or switches() ~= before end
+  assert(process.await(again), "it does not look")
+  return peers.sleeps(peer)
+end
+
 -- Kills it and waits until it is gone.
 function peers.kill(peer)
   peer:kill "sigkill"
