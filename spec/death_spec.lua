@@ -184,6 +184,23 @@ describe("who is killed while it holds", function()
   end)
 end)
 
+describe("a number of a process that is used again", function()
+  it("is another's: the one before has died", function()
+    local m = arena:mutex "m"
+    local peer = holder("mutex", "say(pcall(m.unlock, m))")
+    local bytes <close> = assert(shm.attach(name))
+    local word = bytes:view("u64", bytes:view("u64", 256 + 16, 1)[1], 1) -- of the first object
+    assert.equal(peer.pid, word[1] & 0x3fffffff)
+    refused("process %d+ holds it", "ETIMEDOUT", m:lock(0.01))
+    word[1] = word[1] - (1 << 32) -- it started one tick before
+    assert.same({ true, "EOWNERDEAD" }, { m:lock(1) })
+    peers.tell(peer)
+    assert.matches("^false\t.*is not held by this thread", peer:line())
+    peers.finish(peer)
+    assert.is_true(m:unlock())
+  end)
+end)
+
 describe("who closes its arena, or loses the handle, while it holds", function()
   it("leaves it: a mutex and a writer's side with EOWNERDEAD, a reader's side and permits in good order", function()
     for thing, is in pairs(things) do
@@ -365,6 +382,9 @@ describe("who is killed while it waits", function()
     refused('^barrier "b" of arena "/shm_spec_death": one of those who waited has died$', "EOWNERDEAD",
       none, message, code)
     assert.equal(0, b:waiting())
+    local peer = peers.start(name, "local b = a:barrier('b', 2) for _ = 1, 70 do assert(b:wait(20)) end")
+    for _ = 1, 70 do assert.is_true((b:wait(20))) end -- no round after it is told of it
+    peers.finish(peer)
     b = arena:barrier("three", 3)
     local other = peers.waiting(name, "local b = a:barrier('three', 3) say 'waits' say(select(3, b:wait()))")
     assert.is_true(process.await(function() return b:waiting() == 1 end))

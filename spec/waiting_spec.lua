@@ -146,7 +146,7 @@ describe("who waits", function()
         for _, taker in ipairs(takers) do
           peers.tell(taker)
           assert.equal("waits", taker:line())
-          peers.sleeps(taker)
+          peers.sleeps_on(peers.sleeps(taker))
         end
         local started = uv.hrtime()
         peers.tell(giver)
