@@ -60,7 +60,8 @@ static int semaphore_release(lua_State *L) {
   if (status == 0) status = shmx_semaphore_release(&self->semaphore, count);
   if (status == -EPERM)
     return luaL_error(L, "%s: this thread has taken %d permits, and cannot release %d",
-                      lobject_push_name(L, &self->base), (int)self->semaphore.held, (int)count);
+                      lobject_push_name(L, &self->base), (int)shmx_semaphore_held(&self->semaphore),
+                      (int)count);
   return lobject_return(L, &self->base, status, 0);
 }
 

@@ -145,11 +145,14 @@ int shmx_semaphore_acquire(shmx_semaphore *semaphore, uint32_t count, int64_t de
   return status;
 }
 
+uint32_t shmx_semaphore_held(const shmx_semaphore *semaphore) {
+  return semaphore->owner == shmx_self()->task ? semaphore->held : 0;
+}
+
 int shmx_semaphore_release(shmx_semaphore *semaphore, uint32_t count) {
   shmx_task self = shmx_self()->task;
   if (count == 0) return -EINVAL;
-  if (semaphore->owner != self) semaphore->held = 0; /* as above */
-  if (count > semaphore->held) return -EPERM;
+  if (count > shmx_semaphore_held(semaphore)) return -EPERM;
   semaphore->held -= count;
   give_back(semaphore, count, self);
   return 0;

@@ -44,6 +44,9 @@ SHMX_API int shmx_semaphore_acquire(shmx_semaphore *semaphore, uint32_t count, i
  * handle. Does not block. */
 SHMX_API int shmx_semaphore_release(shmx_semaphore *semaphore, uint32_t count);
 
+/* How many this thread has taken through this handle. */
+SHMX_API uint32_t shmx_semaphore_held(const shmx_semaphore *semaphore);
+
 /* How many can be had now, those of the dead included. It may change at once. */
 SHMX_API uint32_t shmx_semaphore_value(const shmx_semaphore *semaphore);
 

@@ -105,7 +105,7 @@ static void tell_everything_at(size_t place, unsigned value) {
       if (way >= AGAIN && place % 4 != 0) continue;
       lie.place = place;
       lie.width = widths[i];
-      lie.value = hostile_value(&scene, value);
+      lie.value = hostile_value(&scene, shmx_self()->task, value);
       do_all((enum way)way);
       told++;
     }

@@ -102,10 +102,10 @@ static inline void scene_end(struct scene *scene) {
 
 enum { VALUES = 24 };
 
-/* Extremes; names of those who live, once lived and never did; sizes and offsets of this arena. */
-static inline uint64_t hostile_value(const struct scene *scene, unsigned which) {
-  uint64_t self = shmx_self()->task, number = self & UINT32_MAX;
-  uint64_t parent = (uint64_t)getppid();
+/* Extremes; names of those who live (`self` is one), once lived and never did; sizes and offsets.
+ */
+static inline uint64_t hostile_value(const struct scene *scene, shmx_task self, unsigned which) {
+  uint64_t number = self & UINT32_MAX, parent = (uint64_t)getppid();
   uint64_t waiters = FUTEX_WAITERS, died = FUTEX_OWNER_DIED;
   const uint64_t values[VALUES] = {
       0,                          /**/

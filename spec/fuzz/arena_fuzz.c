@@ -89,7 +89,7 @@ static void read_write(unsigned code) {
   unsigned choice = next_byte();
   write.place = hostile_place(scene, choice, next_short());
   unsigned which = next_byte();
-  write.value = hostile_value(scene, which & 31);
+  write.value = hostile_value(scene, shmx_self()->task, which & 31);
   if ((which & 31) >= VALUES)
     for (unsigned i = 0; i < 8; i++)
       write.value = write.value << 8 | next_byte();
