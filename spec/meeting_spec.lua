@@ -67,7 +67,7 @@ describe("a condition", function()
       raises("held by this thread", m.lock, m)
     end
     local seconds = peers.timed(c.wait, c, m, 0.3)
-    assert.is_true(seconds >= 0.3 and seconds < 2.3)
+    assert.is_true(seconds >= 0.3 and seconds < 5)
     raises("a timeout is a number", c.wait, c, m, 0 / 0)
     raises("number expected", c.wait, c, m, "soon")
     for _, bad in ipairs { c, arena, "m", 1, {}, io.stdout } do raises("shm.mutex expected", c.wait, c, bad, 0) end
@@ -200,7 +200,7 @@ describe("a barrier", function()
     for _, timeout in ipairs { 0, -1, -1 / 0, 0.02, 0.3 } do
       local seconds, none, message, code = peers.timed(b.wait, b, timeout)
       refused('^barrier "b" of arena "/shm_spec_locks": not all 2 came in time$', "ETIMEDOUT", none, message, code)
-      assert.is_true(seconds >= timeout and seconds < 2)
+      assert.is_true(seconds >= timeout and seconds < 5)
       assert.equal(0, b:waiting())
     end
     local peer = peers.waiting(name, [[
