@@ -118,9 +118,7 @@ describe("who is killed while it holds", function()
       zombie:wait()
     end)
 
-    for ending, told in pairs {
-      ["os.exit(0)"] = "EOWNERDEAD", ["os.exit(3, true)"] = "", ["error 'on purpose'"] = "", [""] = "",
-    } do
+    for _, ending in ipairs { "os.exit(0)", "os.exit(3, true)", "error 'on purpose'", "" } do
       it(("by '%s' leaves it, too: %s"):format(ending, thing), function()
         local peer = holder(thing, ending)
         peers.tell(peer)
@@ -128,9 +126,7 @@ describe("who is killed while it holds", function()
         local seconds, taken, died = peers.timed(is.take, 10)
         assert.is_truthy(taken)
         assert.is_true(seconds < 1)
-        -- Where the state is closed, guards and permits are given up in good order; a mutex is not.
-        local in_order = told == "" and thing ~= "mutex"
-        assert.equal(not in_order and "EOWNERDEAD" or nil, died)
+        assert.equal("EOWNERDEAD", died)
         is.give(taken)
       end)
     end
@@ -202,14 +198,14 @@ describe("a number of a process that is used again", function()
 end)
 
 describe("who closes its arena, or loses the handle, while it holds", function()
-  it("leaves it: a mutex and a writer's side with EOWNERDEAD, a reader's side and permits in good order", function()
+  it("leaves it as one who died", function()
     for thing, is in pairs(things) do
       local peer = holder(thing, "a:close() say 'closed' hear()")
       peers.tell(peer)
       assert.equal("closed", peer:line())
       local taken, died = is.take(0)
       assert.is_truthy(taken, thing)
-      assert.equal((thing ~= "reader" and thing ~= "permits") and "EOWNERDEAD" or nil, died)
+      assert.equal("EOWNERDEAD", died, thing)
       is.give(taken)
       peers.tell(peer)
       peers.finish(peer)

@@ -10,6 +10,7 @@ struct lguard {
   struct lobject *object; /* NULL: nothing is held */
   uint64_t turn;          /* the locking that it is of */
   lguard_release *release;
+  lguard_abandon *abandon;
 };
 
 static const char tag;
@@ -21,11 +22,12 @@ static struct lguard *check(lua_State *L) {
   return self;
 }
 
-void lguard_push(lua_State *L, lguard_release *release) {
+void lguard_push(lua_State *L, lguard_release *release, lguard_abandon *abandon) {
   struct lguard *self = lua_newuserdatauv(L, sizeof *self, 1);
   memset(self, 0, sizeof *self);
   self->tag = &tag;
   self->release = release;
+  self->abandon = abandon;
   luaL_setmetatable(L, TYPE_NAME);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
@@ -42,18 +44,31 @@ int lguard_return(lua_State *L, struct lobject *object, int status, uint32_t hol
 }
 
 /*
- * Once, and only the locking that it is of: what has been locked since is not meant, be it by this
- * thread or by a forked child, which has inherited the guard. Another may have given it up before,
- * and a closed object has done so.
+ * The object, if what this guard is of is held still. Once, and only the locking that it is of:
+ * what has been locked since is not meant, be it by this thread or by a forked child, which has
+ * inherited the guard. Another may have given it up before, and a closed object has done so.
  */
-static int guard_close(lua_State *L) {
-  struct lguard *self = check(L);
+static struct lobject *let_go(struct lguard *self) {
   struct lobject *object = self->object;
   self->object = NULL;
   bool held =
       object != NULL && object->turn == self->turn && object->object.memory.object.data != NULL;
-  lua_pushboolean(L, held && self->release(object) == 0);
+  return held ? object : NULL;
+}
+
+static int guard_close(lua_State *L) {
+  struct lguard *self = check(L);
+  struct lobject *object = let_go(self);
+  lua_pushboolean(L, object != NULL && self->release(object) == 0);
   return 1;
+}
+
+/* A guard that is lost, or whose Lua state is closed, was not closed where its work was done. */
+static int guard_gc(lua_State *L) {
+  struct lguard *self = check(L);
+  struct lobject *object = let_go(self);
+  if (object != NULL) self->abandon(object);
+  return 0;
 }
 
 static int guard_tostring(lua_State *L) {
@@ -67,10 +82,8 @@ static int guard_tostring(lua_State *L) {
 
 void lguard_register(lua_State *L) {
   static const luaL_Reg methods[] = {{"unlock", guard_close}, {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__gc", guard_close},
-                                         {"__close", guard_close},
-                                         {"__tostring", guard_tostring},
-                                         {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__gc", guard_gc}, {"__close", guard_close}, {"__tostring", guard_tostring}, {NULL, NULL}};
   luaL_newmetatable(L, TYPE_NAME);
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);

@@ -10,8 +10,11 @@ void lguard_register(lua_State *L);
 /* Gives up what the thread holds of the object; -EPERM where it holds nothing. */
 typedef int lguard_release(struct lobject *self);
 
+/* Gives it up as if its holder had died: nobody has said that all is well. */
+typedef void lguard_abandon(struct lobject *self);
+
 /* Pushes a guard, of nothing yet, for the object at 1. Nothing is held before: it may raise. */
-void lguard_push(lua_State *L, lguard_release *release);
+void lguard_push(lua_State *L, lguard_release *release, lguard_abandon *abandon);
 
 /*
  * The guard is at the top, and `status` says how its object was taken. Returns what the method

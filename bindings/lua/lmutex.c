@@ -63,6 +63,10 @@ static int unlock(struct lobject *base) {
   return shmx_mutex_unlock(&self->mutex);
 }
 
+static void abandon(struct lobject *base) {
+  shmx_mutex_abandon(&((struct lmutex *)base)->mutex);
+}
+
 /* A mutex that was removed while we held it: there is nothing left to unlock for anybody. */
 static int mutex_unlock(lua_State *L) {
   struct lmutex *self = check(L);
@@ -82,7 +86,7 @@ static int mutex_ownerdead(lua_State *L) {
 static int mutex_guard(lua_State *L) {
   struct lmutex *self = check(L);
   int64_t deadline = lwait_check_deadline(L, 2);
-  lguard_push(L, unlock);
+  lguard_push(L, unlock, abandon);
   int status = lmutex_lock(L, self, deadline);
   return lguard_return(L, &self->base, status, status != 0 ? holder_of(self) : 0);
 }

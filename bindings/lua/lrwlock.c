@@ -35,10 +35,14 @@ static int unlock(struct lobject *self) {
   return shmx_rwlock_unlock(&((struct lrwlock *)self)->rwlock);
 }
 
+static void abandon(struct lobject *self) {
+  shmx_rwlock_abandon(&((struct lrwlock *)self)->rwlock);
+}
+
 static int take(lua_State *L, lobject_try *try) {
   struct lrwlock *self = lobject_check(L, 1, &lrwlock_type);
   int64_t deadline = lwait_check_deadline(L, 2);
-  lguard_push(L, unlock);
+  lguard_push(L, unlock, abandon);
   int status = lobject_wait(L, &self->base, try, NULL, deadline);
   bool refused = status == -ETIMEDOUT || status == -EDEADLK;
   return lguard_return(L, &self->base, status, refused ? shmx_rwlock_holder(&self->rwlock) : 0);

@@ -181,7 +181,8 @@ local Condition = {}
 ---@class shm.Barrier
 local Barrier = {}
 
----What a lock is held by: given up by `unlock`, `<close>` or collection, once.
+---What a lock is held by: given up by `unlock` or `<close>`, once. One that is lost and collected, or whose Lua state
+---is closed, abandons the lock: the next to lock it is told EOWNERDEAD.
 ---@class shm.Guard
 local Guard = {}
 

@@ -17,12 +17,16 @@ void shmx_mutex_open(shmx_mutex *mutex, void *memory) {
   *mutex = (shmx_mutex){.memory = memory};
 }
 
-/* Closed by whatever thread, but not in a forked child, the mutex is the one we locked. */
-void shmx_mutex_close(shmx_mutex *mutex) {
+/* By whatever thread, but not in a forked child: there it is the parent's. */
+void shmx_mutex_abandon(shmx_mutex *mutex) {
   struct shmx_mutex_memory *memory = mutex->memory;
-  if (memory == NULL) return;
   bool last = atomic_load_explicit(&memory->turns, memory_order_relaxed) == mutex->turn;
   if (last && mutex->process == shmx_process_self()) shmx_lock_abandon(&memory->lock, mutex->owner);
+  mutex->owner = 0;
+}
+
+void shmx_mutex_close(shmx_mutex *mutex) {
+  if (mutex->memory != NULL) shmx_mutex_abandon(mutex);
   mutex->memory = NULL;
 }
 

@@ -53,6 +53,9 @@ SHMX_API int shmx_mutex_trylock(shmx_mutex *mutex);
  */
 SHMX_API int shmx_mutex_unlock(shmx_mutex *mutex);
 
+/* Gives up what was locked through this handle, if it is so still, as if its owner had died. */
+SHMX_API void shmx_mutex_abandon(shmx_mutex *mutex);
+
 /* Has this thread locked it? */
 SHMX_API bool shmx_mutex_is_mine(const shmx_mutex *mutex);
 

@@ -46,10 +46,12 @@ static int enter_slot(struct shmx_rwlock_memory *memory, shmx_task self, uint32_
   return -EAGAIN;
 }
 
-/* Takes a reader's name away. One that has ended may have been buried, and another be there. */
-static void leave_slot(struct shmx_rwlock_memory *memory, uint32_t slot, shmx_task reader) {
+/* Takes a reader's name away; DIED in its place stands for one who died, until a writer has seen
+ * it. One that has ended may have been buried, and another be there. */
+static void leave_slot(struct shmx_rwlock_memory *memory, uint32_t slot, shmx_task reader,
+                       shmx_task instead) {
   /* Release: what was read, was read before. Pairs with the acquire in count_readers. */
-  if (atomic_compare_exchange_strong_explicit(&memory->readers[slot], &reader, 0,
+  if (atomic_compare_exchange_strong_explicit(&memory->readers[slot], &reader, instead,
                                               memory_order_release, memory_order_relaxed))
     shmx_event_notify(&memory->left);
 }
@@ -151,7 +153,7 @@ static int enter(struct shmx_rwlock_memory *memory, shmx_task self, int64_t dead
      * release of the gate: what was written, was written before. */
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&memory->gate.word, memory_order_acquire) == 0) return 0;
-    leave_slot(memory, *slot, self);
+    leave_slot(memory, *slot, self, 0);
     /* Through another handle we may read already, in a slot further on: the writer waits for us. */
     bool found_self = false;
     count_readers(memory, self, &found_self);
@@ -222,7 +224,7 @@ int shmx_rwlock_unlock(shmx_rwlock *rwlock) {
   if (rwlock->owner != self) return -EPERM;
   rwlock->owner = 0;
   if (rwlock->slot != SHMX_READERS) {
-    leave_slot(memory, rwlock->slot, self);
+    leave_slot(memory, rwlock->slot, self, 0);
   } else {
     atomic_store_explicit(&memory->damaged, 0, memory_order_relaxed);
     shmx_lock_release(&memory->gate);
@@ -231,23 +233,26 @@ int shmx_rwlock_unlock(shmx_rwlock *rwlock) {
 }
 
 /* By whatever thread, but not in a forked child: there it is the parent's. */
-void shmx_rwlock_close(shmx_rwlock *rwlock) {
+void shmx_rwlock_abandon(shmx_rwlock *rwlock) {
   struct shmx_rwlock_memory *memory = rwlock->memory;
-  if (memory == NULL) return;
   if (rwlock->owner != 0 && rwlock->process == shmx_process_self()) {
     if (rwlock->slot != SHMX_READERS)
-      leave_slot(memory, rwlock->slot, rwlock->owner);
+      leave_slot(memory, rwlock->slot, rwlock->owner, SHMX_LOCK_DIED);
     else
       shmx_lock_abandon(&memory->gate, rwlock->owner);
   }
   rwlock->owner = 0;
+}
+
+void shmx_rwlock_close(shmx_rwlock *rwlock) {
+  if (rwlock->memory != NULL) shmx_rwlock_abandon(rwlock);
   rwlock->memory = NULL;
 }
 
 uint32_t shmx_rwlock_holder(const shmx_rwlock *rwlock) {
   const struct shmx_rwlock_memory *memory = rwlock->memory;
   shmx_task holder = shmx_lock_owner(&memory->gate);
-  for (uint32_t slot = 0; slot < SHMX_READERS && holder == 0; slot++)
+  for (uint32_t slot = 0; slot < SHMX_READERS && shmx_task_number(holder) == 0; slot++)
     holder = reader_in(memory, slot);
-  return holder != 0 ? shmx_task_process(holder) : 0;
+  return shmx_task_number(holder) != 0 ? shmx_task_process(holder) : 0;
 }

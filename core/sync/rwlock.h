@@ -44,6 +44,9 @@ SHMX_API int shmx_rwlock_write(shmx_rwlock *rwlock, int64_t deadline);
 /* Gives up what this handle holds. Errors: EPERM: nothing, or it is another thread's. */
 SHMX_API int shmx_rwlock_unlock(shmx_rwlock *rwlock);
 
+/* Gives up what is held through this handle, as if its holder had died. */
+SHMX_API void shmx_rwlock_abandon(shmx_rwlock *rwlock);
+
 /* A process that holds it now, a writer first; 0 where there is none: for messages. */
 SHMX_API uint32_t shmx_rwlock_holder(const shmx_rwlock *rwlock);
 

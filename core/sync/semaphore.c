@@ -58,16 +58,18 @@ static bool take(const shmx_semaphore *semaphore, uint32_t count, shmx_task self
   return died;
 }
 
-/* Takes a name off so many permits; returns how many that were. Those of a thread that has ended
- * may be buried meanwhile, and be another's. */
-static uint32_t give_back(const shmx_semaphore *semaphore, uint32_t count, shmx_task owner) {
+/* Takes a name off so many permits, and puts 0 or DIED there; returns how many that were. Those of
+ * a thread that has ended may be buried meanwhile, and be another's. */
+static uint32_t give_back(const shmx_semaphore *semaphore, uint32_t count, shmx_task owner,
+                          shmx_task instead) {
   uint32_t given = 0;
   for (uint32_t permit = 0; permit < semaphore->permits && given < count; permit++) {
     shmx_task holder = owner;
     /* Release pairs with the acquire in holder_of: what was done with it, was done before. */
     given += holder_of(semaphore, permit) == owner &&
              atomic_compare_exchange_strong_explicit(&semaphore->memory->holders[permit], &holder,
-                                                     0, memory_order_release, memory_order_relaxed);
+                                                     instead, memory_order_release,
+                                                     memory_order_relaxed);
   }
   if (given > 0) shmx_event_notify(&semaphore->memory->given);
   return given;
@@ -154,14 +156,14 @@ int shmx_semaphore_release(shmx_semaphore *semaphore, uint32_t count) {
   if (count == 0) return -EINVAL;
   if (count > shmx_semaphore_held(semaphore)) return -EPERM;
   semaphore->held -= count;
-  give_back(semaphore, count, self);
+  give_back(semaphore, count, self, 0);
   return 0;
 }
 
 void shmx_semaphore_close(shmx_semaphore *semaphore) {
   if (semaphore->memory == NULL) return;
   if (semaphore->held > 0 && semaphore->process == shmx_process_self())
-    give_back(semaphore, semaphore->held, semaphore->owner);
+    give_back(semaphore, semaphore->held, semaphore->owner, SHMX_LOCK_DIED);
   semaphore->held = 0;
   semaphore->memory = NULL;
 }

@@ -29,7 +29,7 @@ typedef struct shmx_semaphore {
 SHMX_API shmx_kind shmx_semaphore_kind(uint32_t permits);
 SHMX_API void shmx_semaphore_open(shmx_semaphore *semaphore, void *memory, uint32_t permits);
 
-/* Closes the handle, and gives back what was taken through it. */
+/* Closes the handle, and gives back what was taken through it, as if its holder had died. */
 SHMX_API void shmx_semaphore_close(shmx_semaphore *semaphore);
 
 /*

@@ -372,6 +372,8 @@ static void test_closing_gives_up_what_is_held(void **state) {
     inherited = opened();
     assert_int_equal(read_inherited(), 0);
     by_thread ? in_thread(close_inherited) : close_inherited();
+    assert_int_equal(in_thread(try_reading), 0);
+    assert_int_equal(try_writing(), -EOWNERDEAD);
     assert_int_equal(readers(), 0);
     assert_int_equal(try_writing(), 0);
     inherited = opened();

@@ -24,6 +24,7 @@ static uint32_t value(void) {
 static int take_and_return(uint32_t count, int64_t deadline) {
   shmx_semaphore semaphore = opened();
   int status = shmx_semaphore_acquire(&semaphore, count, deadline);
+  if (status == 0 || status == -EOWNERDEAD) shmx_semaphore_release(&semaphore, count);
   shmx_semaphore_close(&semaphore);
   return status;
 }
@@ -241,7 +242,7 @@ static void test_a_child_owns_nothing_of_its_parents(void **state) {
   assert_int_equal(value(), PERMITS);
 }
 
-static void test_closing_gives_back(void **state) {
+static void test_closing_gives_back_as_death_does(void **state) {
   (void)state;
   for (int by_thread = 0; by_thread <= 1; by_thread++) {
     inherited = opened();
@@ -249,6 +250,7 @@ static void test_closing_gives_back(void **state) {
     by_thread ? in_thread(close_inherited) : close_inherited();
     assert_int_equal(value(), PERMITS);
     close_inherited();
+    assert_int_equal(in_thread(try_all), -EOWNERDEAD);
     assert_int_equal(in_thread(try_all), 0);
   }
   inherited = opened(); /* of a thread that ended, whose permits others have by now */
@@ -296,7 +298,7 @@ static void *wait_and_note(void *noted) {
   shmx_semaphore semaphore = opened();
   EXPECT(shmx_semaphore_acquire(&semaphore, 2, in_ms(5000)) == 0);
   *(int64_t *)noted = shmx_clock_now();
-  shmx_semaphore_close(&semaphore);
+  EXPECT(shmx_semaphore_release(&semaphore, 2) == 0);
   return NULL;
 }
 
@@ -314,7 +316,7 @@ static void test_giving_back_wakes_who_waits(void **state) {
     assert_int_equal(shmx_semaphore_release(&semaphore, 1), 0);
     pthread_join(thread, NULL);
     waits[i] = (noted - start) / MS;
-    shmx_semaphore_close(&semaphore);
+    assert_int_equal(shmx_semaphore_release(&semaphore, PERMITS - 2), 0);
   }
   assert_in_range(median(waits), 0, PROMPT);
   assert_int_equal(value(), PERMITS);
@@ -332,7 +334,7 @@ int main(void) {
       TOGETHER(test_only_the_deads_come_back),
       TOGETHER(test_who_dies_looking_for_permits_is_in_nobodys_way),
       TOGETHER(test_a_child_owns_nothing_of_its_parents),
-      TOGETHER(test_closing_gives_back),
+      TOGETHER(test_closing_gives_back_as_death_does),
       TOGETHER(test_two_processes_of_two_threads_share_them),
       TOGETHER(test_giving_back_wakes_who_waits),
   };
