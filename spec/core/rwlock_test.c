@@ -234,7 +234,7 @@ static void test_a_dead_writer_leaves_damage_until_another_has_written(void **st
     shmx_rwlock rwlock = opened();
     pid_t body = end_holding(way, write_as_child);
     int64_t start = shmx_clock_now();
-    assert_int_equal(shmx_rwlock_read(&rwlock, SHMX_FOREVER), -EOWNERDEAD);
+    assert_int_equal(shmx_rwlock_read(&rwlock, in_ms(5000)), -EOWNERDEAD);
     if (ms_since(start) > 300) fail_msg("waited too long for %s", way_names[way]);
     assert_int_equal(in_thread(try_reading), -EOWNERDEAD);
     assert_int_equal(shmx_rwlock_unlock(&rwlock), 0);
@@ -276,7 +276,7 @@ static void test_a_dead_reader_is_in_nobodys_way(void **state) {
     assert_int_equal(readers(), 1);
     assert_int_equal(try_reading(), 0);
     int64_t start = shmx_clock_now();
-    assert_int_equal(shmx_rwlock_write(&rwlock, SHMX_FOREVER), -EOWNERDEAD);
+    assert_int_equal(shmx_rwlock_write(&rwlock, in_ms(5000)), -EOWNERDEAD);
     if (ms_since(start) > 300) fail_msg("waited too long for %s", way_names[way]);
     assert_int_equal(readers(), 0);
     assert_int_equal(shmx_rwlock_unlock(&rwlock), 0);

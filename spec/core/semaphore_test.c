@@ -149,7 +149,7 @@ static void test_permits_of_the_dead_come_back(void **state) {
     assert_true(UNTIL(value() == PERMITS));
     assert_int_equal(take_and_return(2, 0), 0); /* there are as many without the dead's */
     int64_t start = shmx_clock_now();
-    assert_int_equal(shmx_semaphore_acquire(&semaphore, 4, SHMX_FOREVER), -EOWNERDEAD);
+    assert_int_equal(shmx_semaphore_acquire(&semaphore, 4, in_ms(5000)), -EOWNERDEAD);
     if (ms_since(start) > 300) fail_msg("waited too long for %s", way_names[way]);
     assert_int_equal(value(), PERMITS - 4);
     assert_int_equal(in_thread(try_one), 0);

@@ -39,6 +39,7 @@ static inline int end_ground(void **state) {
 static inline int begin_bounded(void **state) {
   struct rlimit seconds = {30, 30};
   setrlimit(RLIMIT_CPU, &seconds);
+  alarm(DEADLINE);
   return begin(state);
 }
 
