@@ -110,7 +110,10 @@ static bool is_blank(const shmx_arena *arena) {
   const unsigned char *memory = memory_of(arena);
   for (uint64_t i = 0; i < arena->start; i++) {
     bool lock = i >= offsetof(struct header, lock) && i < sizeof *header;
-    if (memory[i] != 0 && !lock) return load(header->magic) == MAGIC; /* somebody is at it */
+    if (memory[i] == 0 || lock) continue;
+    /* Acquire pairs with the release in make_header: what is written is after the magic. */
+    atomic_thread_fence(memory_order_acquire);
+    return load(header->magic) == MAGIC; /* somebody is at it */
   }
   return true;
 }
@@ -120,6 +123,7 @@ static void make_header(shmx_arena *arena) {
   uint64_t processes, time;
   shmx_process_namespaces(&processes, &time);
   store(header->magic, MAGIC);
+  atomic_thread_fence(memory_order_release); /* pairs with the acquire in is_blank */
   store(header->version, VERSION);
   store(header->size, arena->segment.object.size);
   store(header->processes, processes);
