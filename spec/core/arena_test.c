@@ -328,5 +328,5 @@ int main(void) {
       OVER_ALL(test_closing_is_told_while_the_memory_is_there),
       OVER_ALL(test_views_know_of_a_removal),
   };
-  return cmocka_run_group_tests(tests, begin, nothing_left);
+  return cmocka_run_group_tests(tests, begin_bounded, nothing_left);
 }

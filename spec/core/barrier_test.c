@@ -105,6 +105,16 @@ static void test_all_others_are_told_of_a_death(void **state) {
   }
 }
 
+/* A result is kept for 64 rounds, and then its place is another's. */
+static void test_a_failure_is_not_told_again(void **state) {
+  (void)state;
+  pid_t victim = start_party(0), other = start_party(-EOWNERDEAD);
+  end_child(victim);
+  assert_int_equal(wait_for(other), 0);
+  for (int i = 0; i < 65; i++)
+    assert_as_new();
+}
+
 static void test_the_last_to_come_is_told_too(void **state) {
   (void)state;
   shmx_barrier barrier = opened();
@@ -233,7 +243,7 @@ static void test_the_last_wakes_the_others(void **state) {
     assert_true(UNTIL(waiting() == PARTIES - 1));
     shmx_barrier barrier;
     shmx_barrier_open(&barrier, ground->memory + 1024, 2); /* where nobody comes: time passes */
-    assert_int_equal(shmx_barrier_wait(&barrier, in_ms(60), NULL), -ETIMEDOUT);
+    assert_int_equal(shmx_barrier_wait(&barrier, in_ms(20), NULL), -ETIMEDOUT);
     barrier = opened();
     int64_t start = shmx_clock_now();
     assert_int_equal(shmx_barrier_wait(&barrier, in_ms(1000), NULL), 0);
@@ -250,6 +260,7 @@ int main(void) {
       TOGETHER(test_one_party_is_always_the_last),
       TOGETHER(test_who_gives_up_is_not_waited_for),
       TOGETHER(test_all_others_are_told_of_a_death),
+      TOGETHER(test_a_failure_is_not_told_again),
       TOGETHER(test_the_last_to_come_is_told_too),
       TOGETHER(test_namesakes_of_those_who_wait_are_dead),
       TOGETHER(test_who_dies_coming_is_in_nobodys_way),

@@ -101,6 +101,34 @@ static void test_in_parts(void **state) {
   assert_int_equal(shmx_condition_sleep(&condition, ticket, SHMX_FOREVER), 0);
 }
 
+static int slept[2];
+
+static void *sleep_once(void *result) {
+  shmx_condition condition = opened();
+  uint32_t ticket = shmx_condition_ticket(&condition);
+  int64_t deadline = result == &slept[0] ? SHMX_FOREVER : in_ms(60);
+  ground->inside = gettid();
+  *(int *)result = shmx_condition_sleep(&condition, ticket, deadline);
+  return NULL;
+}
+
+/* The wake goes to the other, who slept first; this one is told, too, when its time is over. */
+static void test_who_was_notified_is_told_so_at_its_deadline(void **state) {
+  (void)state;
+  shmx_condition condition = opened();
+  pthread_t threads[2];
+  for (int i = 0; i < 2; i++) {
+    ground->inside = 0;
+    threads[i] = start_thread(sleep_once, &slept[i]);
+    assert_true(UNTIL(ground->inside != 0 && is_asleep(ground->inside)));
+  }
+  shmx_condition_notify(&condition);
+  for (int i = 0; i < 2; i++) {
+    pthread_join(threads[i], NULL);
+    assert_int_equal(slept[i], 0);
+  }
+}
+
 /* What is not used is not asked of the system again: the bit goes when nobody sleeps. */
 static void test_notifying_nobody_is_free(void **state) {
   (void)state;
@@ -260,6 +288,7 @@ int main(void) {
       TOGETHER(test_needs_the_mutex),
       TOGETHER(test_a_wait_ends_in_time_with_the_mutex_locked),
       TOGETHER(test_in_parts),
+      TOGETHER(test_who_was_notified_is_told_so_at_its_deadline),
       TOGETHER(test_notifying_nobody_is_free),
       TOGETHER(test_one_is_woken_or_all),
       TOGETHER(test_who_waits_is_woken_at_once),

@@ -41,6 +41,10 @@ static int all_for_60_ms(void) {
   return take_and_return(PERMITS, in_ms(60));
 }
 
+static int all_for_20_ms(void) {
+  return take_and_return(PERMITS, in_ms(20));
+}
+
 static int take_two_inherited(void) {
   return shmx_semaphore_acquire(&inherited, 2, in_ms(1000));
 }
@@ -146,7 +150,7 @@ static void test_permits_of_the_dead_come_back(void **state) {
     assert_true(UNTIL(value() == PERMITS));
     assert_int_equal(take_and_return(2, 0), 0); /* there are as many without the dead's */
     int64_t start = shmx_clock_now();
-    assert_int_equal(shmx_semaphore_acquire(&semaphore, 4, SHMX_FOREVER), -EOWNERDEAD);
+    assert_int_equal(shmx_semaphore_acquire(&semaphore, 4, in_ms(5000)), -EOWNERDEAD);
     if (ms_since(start) > 300) fail_msg("waited too long for %s", way_names[way]);
     assert_int_equal(value(), PERMITS - 4);
     assert_int_equal(in_thread(try_one), 0);
@@ -310,7 +314,7 @@ static void test_giving_back_wakes_who_waits(void **state) {
     shmx_semaphore semaphore = opened();
     assert_int_equal(shmx_semaphore_acquire(&semaphore, PERMITS, 0), 0);
     pthread_t thread = start_thread(wait_and_note, &noted);
-    assert_int_equal(in_thread(all_for_60_ms), -ETIMEDOUT);
+    assert_int_equal(in_thread(all_for_20_ms), -ETIMEDOUT);
     assert_int_equal(shmx_semaphore_release(&semaphore, 1), 0); /* too few for it */
     int64_t start = shmx_clock_now();
     assert_int_equal(shmx_semaphore_release(&semaphore, 1), 0);

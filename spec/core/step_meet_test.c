@@ -134,6 +134,49 @@ static void notifier_goes_on(void) {
   condition_goes_on();
 }
 
+/* ---- one who puts something while the victim stands still on its way to sleep ---- */
+
+static _Atomic bool put;
+static int64_t resumed;
+
+static void *lock_and_put(void *unused) {
+  shmx_mutex own;
+  shmx_mutex_open(&own, ground->second);
+  bystander_number = gettid();
+  CHECK(shmx_mutex_lock(&own, in_ms(2000)) == 0);
+  ground->one = 1;
+  CHECK(shmx_mutex_unlock(&own) == 0);
+  shmx_condition_notify(&condition);
+  put = true;
+  return unused;
+}
+
+/* Where the victim has the mutex, it will be put later. */
+static void start_to_put(void) {
+  put = false;
+  bystander_number = 0;
+  bystander = start_thread(lock_and_put, NULL);
+  CHECK(UNTIL(put || (bystander_number != 0 && is_asleep(bystander_number))));
+  resumed = put ? shmx_clock_now() : 0;
+}
+
+enum { PATIENCE = 90 /* milliseconds, and nobody looks before */ };
+
+static void wait_until_put(void) {
+  int64_t deadline = in_ms(PATIENCE);
+  int status = 0;
+  while (ground->one == 0 && status != -ETIMEDOUT)
+    status = shmx_condition_wait(&condition, &mutex, deadline);
+  EXPECT(got(status) || status == -ETIMEDOUT);
+  EXPECT(shmx_mutex_unlock(&mutex) == 0);
+}
+
+/* What was put while it stood still was seen at once. The bystander of `explore` comes later. */
+static void was_told(void) {
+  CHECK(stepped.done || resumed == 0 || ms_since(resumed) < PATIENCE / 2);
+  pthread_join(bystander, NULL);
+}
+
 /* Somebody has said that it will sleep, and does not. */
 static void prepare_ticket(void) {
   prepare();
@@ -204,6 +247,14 @@ static void barrier_goes_on(void) {
   CHECK(in_time(start));
 }
 
+static void *meet_once_later(void *unused) {
+  shmx_barrier same;
+  shmx_barrier_open(&same, ground->memory, PARTIES);
+  CHECK(UNTIL(shmx_barrier_waiting(&same) == 1));
+  CHECK(shmx_barrier_wait(&same, in_ms(2000), NULL) == 0);
+  return unused;
+}
+
 static void party_and_barrier_go_on(void) {
   party_goes_on();
   barrier_goes_on();
@@ -243,6 +294,54 @@ static void barrier_of_three_goes_on(void) {
   barrier_goes_on();
 }
 
+/* All places have names, of a round that is over: first ours, then that of a thread that ended. */
+static void prepare_used(void) {
+  prepare();
+  bystander = start_thread(meet_once_later, NULL);
+  CHECK(shmx_barrier_wait(&barrier, in_ms(2000), NULL) == 0);
+  pthread_join(bystander, NULL);
+}
+
+/* Nobody waits in the new round but the victim. */
+static void used_barrier_goes_on(void) {
+  const uint64_t *words = (const void *)ground->memory;
+  for (int place = 0; place < PARTIES; place++)
+    if (words[8 + 2 * place + 1] == words[2] && words[8 + 2 * place] != 0)
+      CHECK(shmx_task_number(words[8 + 2 * place]) == (uint32_t)stepped.victim);
+  barrier_goes_on();
+}
+
+/* One waits, stopped, when another dies beside it; the victim comes as the third. */
+static pid_t stopped;
+
+static void wait_as_one_of_three(int expected) {
+  barrier.parties = 3;
+  EXPECT(shmx_barrier_wait(&barrier, in_ms(5000), NULL) == expected);
+}
+
+static void prepare_stopped_and_dead(void) {
+  prepare();
+  barrier.parties = 3;
+  stopped = start_child(wait_as_one_of_three, -EOWNERDEAD);
+  CHECK(UNTIL(shmx_barrier_waiting(&barrier) == 1));
+  int status;
+  kill(stopped, SIGSTOP);
+  CHECK(waitpid(stopped, &status, WUNTRACED) == stopped);
+  pid_t dead = start_child(wait_as_one_of_three, 0);
+  CHECK(UNTIL(shmx_barrier_waiting(&barrier) == 2));
+  end_child(dead);
+}
+
+/* It is told of the death, whatever it finds of the round's end. */
+static void stopped_goes_on(void) {
+  int64_t start = shmx_clock_now();
+  kill(stopped, SIGCONT);
+  CHECK(wait_for(stopped) == 0);
+  CHECK(in_time(start));
+  barrier.parties = PARTIES;
+  barrier_goes_on();
+}
+
 static const struct deed deeds[] = {
     {"condition: wait until the deadline", prepare, lock, wait_20_ms, NULL, condition_goes_on,
      false},
@@ -252,6 +351,8 @@ static const struct deed deeds[] = {
      false},
     {"condition: notify", prepare_bystander, NULL, notify, NULL, bystander_goes_on, false},
     {"condition: notify all", prepare_bystander, NULL, notify_all, NULL, bystander_goes_on, false},
+    {"condition: wait, while another notifies", prepare, lock, wait_until_put, start_to_put,
+     was_told, false},
     {"condition: notify nobody", prepare_ticket, NULL, notify, NULL, condition_goes_on, false},
     {"condition: notify, while another comes", prepare_ticket, NULL, notify, start_bystander,
      put_one, false},
@@ -262,6 +363,10 @@ static const struct deed deeds[] = {
     {"barrier: come last", prepare_party, NULL, come, NULL, party_and_barrier_go_on, false},
     {"barrier: come last, to one who died", prepare_dead_party, NULL, come_to_the_dead, NULL,
      barrier_goes_on, false},
+    {"barrier: come to places that were used", prepare_used, NULL, come_for_20_ms, NULL,
+     used_barrier_goes_on, false},
+    {"barrier: come last of three, one dead", prepare_stopped_and_dead, NULL, come_to_the_dead,
+     NULL, stopped_goes_on, false},
     {"barrier: find one who died", prepare_dead_party_of_three, NULL, come_to_the_dead, NULL,
      barrier_of_three_goes_on, false},
 };

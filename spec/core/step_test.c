@@ -286,9 +286,11 @@ static void rwlock_goes_on(void) {
   CHECK(shmx_rwlock_unlock(&mine.rwlock) == 0);
 }
 
-/* A damage that was there stays until one who writes has unlocked. */
+/* A damage that was there stays until one who writes unlocks, and goes before the gate opens: later
+ * it might be another's. */
 static void rwlock_goes_on_told(void) {
   if (ground->one == 0) CHECK(!gate_is_open());
+  if (ground->other == 1 && words()[0] == 0) CHECK(gate_is_open());
   rwlock_goes_on();
 }
 

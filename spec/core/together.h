@@ -35,6 +35,14 @@ static inline int end_ground(void **state) {
   return nothing_left(state);
 }
 
+/* For arenas on the stack: one whose test has failed stays listed, and fork may then loop. */
+static inline int begin_bounded(void **state) {
+  struct rlimit seconds = {30, 30};
+  setrlimit(RLIMIT_CPU, &seconds);
+  alarm(DEADLINE);
+  return begin(state);
+}
+
 #define TOGETHER(test)                                                                             \
   { #test, test, begin_ground, end_ground, NULL }
 
