@@ -28,13 +28,15 @@ void shmx_event_wake_all(struct shmx_event *event) {
 }
 
 /* The bit stays for the others, until there are none. It goes with a bump, too: who took a ticket
- * meanwhile did not change the word, and is to see that its bit is gone. */
+ * meanwhile did not change the word, and is to see that its bit is gone; who sleeps already is to
+ * come and set it again. */
 void shmx_event_wake_one(struct shmx_event *event) {
   uint32_t word = atomic_fetch_add_explicit(&event->word, SHMX_EVENT_STEP, memory_order_relaxed);
   int woken = 0;
   if (shmx_futex_wake(futex_of(event), 1, &woken) != 0 || woken != 0) return;
   word += SHMX_EVENT_STEP;
   uint32_t next = (word & ~(uint32_t)SHMX_EVENT_SLEEPERS) + SHMX_EVENT_STEP;
-  atomic_compare_exchange_strong_explicit(&event->word, &word, next, memory_order_relaxed,
-                                          memory_order_relaxed);
+  if (atomic_compare_exchange_strong_explicit(&event->word, &word, next, memory_order_relaxed,
+                                              memory_order_relaxed))
+    shmx_futex_wake(futex_of(event), INT_MAX, &woken);
 }
