@@ -73,9 +73,10 @@ static inline void scene_begin(struct scene *scene, const char *name, size_t siz
   scene->length = scene->segment.object.length;
   memset(scene->memory + size, FILLING, scene->length - size);
   toys_begin(&all, shmx_posix(scene->name), NULL);
-  TOY_EXPECT(toys_run(&all, 0, 0, 0) == 0);
+  TOY_EXPECT(toys_run(&all, OPEN, 0, 0) == 0);
   for (unsigned which = 0; which < TOYS; which++) {
-    TOY_EXPECT(toys_run(&all, 1, 0, which) == 0);
+    unsigned long_name = which == SPARE ? TOYS : 0; /* as long as a name may be */
+    TOY_EXPECT(toys_run(&all, FIND, 0, which + long_name) == 0);
     const shmx_object *part = &all.toys[which].object.memory.object;
     scene->toys[which] = (size_t)(part->data - all.arena.segment.object.data);
     scene->toy_sizes[which] = part->size;
@@ -100,7 +101,7 @@ static inline void scene_end(struct scene *scene) {
 
 /* ---- what to write ---- */
 
-enum { VALUES = 24 };
+enum { VALUES = 25 };
 
 /* Extremes; names of those who live (`self` is one), once lived and never did; sizes and offsets.
  */
@@ -128,10 +129,11 @@ static inline uint64_t hostile_value(const struct scene *scene, shmx_task self, 
       UINT64_C(77) << 32,         /* nobody's, with a start */
       0x3ffffffe,                 /* a number that is nobody's */
       scene->size,                /**/
-      scene->size - 64,           /**/
+      scene->size / 64 * 64 - 64, /**/
       scene->start,               /**/
       scene->start + 1,           /**/
       2,                          /* also: an entry that was removed */
+      64,                         /* the smallest object */
   };
   return values[which % VALUES];
 }

@@ -97,7 +97,7 @@ static void ignore(int signal) {
 
 static int work_once(void) {
   unsigned which = below(OPERATIONS);
-  if (which == OPERATIONS - 1 && below(4) != 0) which = 0; /* it is closed seldom */
+  if (which == CLOSE && below(4) != 0) which = OPEN; /* it is closed seldom */
   return toys_run(&all, which, below(2) ? TIMEOUT : 0, below(256));
 }
 
@@ -109,7 +109,7 @@ static void work_in_child(void) {
     alarm(DEADLINE);
     for (int i = 0; i < 8 && !control->done; i++)
       work_once();
-    toys_run(&all, OPERATIONS - 1, 0, 0);
+    toys_run(&all, CLOSE, 0, 0);
     _exit(0);
   }
   int status;
@@ -130,7 +130,7 @@ static void work(int number) {
     control->successes += status == 0;
     if (below(100) == 0) work_in_child();
   }
-  toys_run(&all, OPERATIONS - 1, 0, 0);
+  toys_run(&all, CLOSE, 0, 0);
 }
 
 static void expect_end(pid_t child, const char *who) {
@@ -186,17 +186,17 @@ static void take_all_places(int toy) {
 
 static void work_with_counting_word(int toy, size_t offset) {
   pthread_t thread;
-  for (unsigned which = 2; which < OPERATIONS - 5; which++) { /* those with a timeout */
+  for (unsigned which = ARRAY_USE; which < LIST; which++) { /* those with a timeout */
     scene_reset(&scene);
-    EXPECT(toys_run(&all, 0, 0, 0) == 0);
-    EXPECT(toys_run(&all, 1, 0, (unsigned)toy) == 0);
+    EXPECT(toys_run(&all, OPEN, 0, 0) == 0);
+    EXPECT(toys_run(&all, FIND, 0, (unsigned)toy) == 0);
     take_all_places(toy);
     resting = false;
     EXPECT(pthread_create(&thread, NULL, count_on, scene.memory + scene.toys[toy] + offset) == 0);
     toys_run(&all, which, TIMEOUT / 5, 2);
     resting = true;
     EXPECT(pthread_join(thread, NULL) == 0);
-    toys_run(&all, OPERATIONS - 1, 0, 0);
+    toys_run(&all, CLOSE, 0, 0);
   }
 }
 
@@ -217,6 +217,79 @@ static void test_a_word_that_never_stands_still_keeps_nobody(void **state) {
     expect_end(children[toy], "who worked with it");
 }
 
+/* ---- one field that is now this, now that ---- */
+
+static struct {
+  size_t place;
+  uint64_t values[2];
+} flip;
+
+static void *flip_on(void *unused) {
+  (void)unused;
+  while (!resting)
+    for (int i = 0; i < 2; i++)
+      __atomic_store_n((uint64_t *)(void *)(scene.memory + flip.place), flip.values[i],
+                       __ATOMIC_RELAXED);
+  return NULL;
+}
+
+/* What is checked and what is used must have been read at once: else some round shows it. */
+static void work_with_flipping_word(size_t place, uint64_t value, unsigned first, unsigned last) {
+  pthread_t thread;
+  scene_reset(&scene);
+  flip.place = place;
+  memcpy(&flip.values[0], scene.memory + place, sizeof flip.values[0]);
+  flip.values[1] = value;
+  EXPECT(toys_run(&all, OPEN, 0, 0) == 0);
+  resting = false;
+  EXPECT(pthread_create(&thread, NULL, flip_on, NULL) == 0);
+  int64_t deadline = shmx_clock_deadline(0.02);
+  while (shmx_clock_now() < deadline) {
+    toys_run(&all, FIND, 0, SEMAPHORE);
+    for (unsigned which = first; which <= last; which++)
+      toys_run(&all, which, 0, LISTED);
+    toys_run(&all, CLOSE_OBJECT, 0, SEMAPHORE);
+  }
+  resting = true;
+  EXPECT(pthread_join(thread, NULL) == 0);
+  toys_run(&all, CLOSE, 0, 0);
+}
+
+static void flip_entries(void) {
+  const uint64_t values[] = {0, UINT64_MAX - 63, scene.size / 64 * 64, UINT64_MAX};
+  for (size_t field = 0; field < 64; field += 8)
+    for (unsigned i = 0; i < sizeof values / sizeof *values; i++)
+      work_with_flipping_word(AT_ENTRIES + SEMAPHORE * ENTRY_SIZE + field, values[i], LIST, STAT);
+}
+
+/* Taken and free at once; what lies behind the last is nobody's. */
+static void flip_permits(void) {
+  size_t at = scene.toys[SEMAPHORE], end = at + scene.toy_sizes[SEMAPHORE];
+  for (size_t place = at + 64; place < end; place += 8) {
+    work_with_flipping_word(place, 1, ACQUIRE, RELEASE);
+    EXPECT(all_are(scene.memory + end, 0, scene.toys[CONDITION] - end));
+  }
+}
+
+static void work_with_flipping_words(int permits) {
+  scene_begin(&scene, posix_name(permits).posix, SIZE);
+  toys_begin(&all, posix_name(permits), guarded_address(0, scene.length));
+  if (permits)
+    flip_permits();
+  else
+    flip_entries();
+  scene_end(&scene);
+}
+
+static void test_a_field_that_is_now_this_now_that_is_read_once(void **state) {
+  (void)state;
+  pid_t children[2];
+  for (int permits = 0; permits < 2; permits++)
+    children[permits] = start_child(work_with_flipping_words, permits);
+  for (int permits = 0; permits < 2; permits++)
+    expect_end(children[permits], "who worked with it");
+}
+
 static int begin_run(void **state) {
   control = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   return control != MAP_FAILED ? begin(state) : -1;
@@ -226,6 +299,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(test_a_scribbling_peer_harms_nobody, nothing_left),
       cmocka_unit_test_teardown(test_a_word_that_never_stands_still_keeps_nobody, nothing_left),
+      cmocka_unit_test_teardown(test_a_field_that_is_now_this_now_that_is_read_once, nothing_left),
   };
   return cmocka_run_group_tests(tests, begin_run, nothing_left);
 }

@@ -152,7 +152,9 @@ static inline void close_semaphore(shmx_arena_object *object) {
 static inline void open_toy(struct toys *all, int which, uint64_t size) {
   struct toy *toy = &all->toys[which];
   const shmx_object *whole = &all->arena.segment.object, *part = &toy->object.memory.object;
-  TOY_EXPECT(part->data >= whole->data + 16 * 128 && (uintptr_t)part->data % SHMX_KIND_ALIGN == 0);
+  size_t least = 16 * 128; /* of any directory, whatever the handle holds for its end */
+  TOY_EXPECT(part->data >= whole->data + all->arena.start && part->data >= whole->data + least);
+  TOY_EXPECT((uintptr_t)part->data % SHMX_KIND_ALIGN == 0);
   TOY_EXPECT(part->data <= whole->data + whole->size);
   TOY_EXPECT(part->size == size && size <= (size_t)(whole->data + whole->size - part->data));
   TOY_EXPECT(strnlen(part->posix, sizeof part->posix) <= SHMX_ARENA_NAME_MAX);
@@ -194,11 +196,12 @@ static inline int op_remove(struct toys *all, int64_t deadline, unsigned argumen
 
 static inline int op_list(struct toys *all, int64_t deadline, unsigned argument) {
   (void)deadline;
-  shmx_arena_entry list[LISTED];
+  shmx_arena_entry list[LISTED + 1];
   size_t count, room = argument % (LISTED + 1);
+  list[room].name[0] = '?'; /* there is no room for this one */
   int status = shmx_arena_list(&all->arena, list, room, &count);
   if (status != 0) return status;
-  TOY_EXPECT(count <= all->arena.entries);
+  TOY_EXPECT(count <= all->arena.entries && list[room].name[0] == '?');
   for (size_t i = 0; i < count && i < room; i++) {
     TOY_EXPECT(strnlen(list[i].name, sizeof list[i].name) < sizeof list[i].name);
     const char *kind = shmx_kind_name(list[i].kind);
@@ -344,35 +347,58 @@ static inline int op_ask(struct toys *all, int64_t deadline, unsigned argument) 
 
 /* ---- all of them ---- */
 
+/* In the order of the table. */
+enum {
+  OPEN,
+  FIND,
+  ARRAY_USE,
+  BYTES,
+  LOCK,
+  UNLOCK,
+  READ,
+  WRITE,
+  RWLOCK_UNLOCK,
+  ACQUIRE,
+  RELEASE,
+  WAIT,
+  NOTIFY,
+  BARRIER_USE,
+  ASK,
+  LIST,
+  STAT,
+  REMOVE,
+  CLOSE_OBJECT,
+  CLOSE,
+  OPERATIONS
+};
+
 /* `patience`: how often a call may wait as long as it takes for the directory's lock. */
 static const struct operation {
   const char *name;
   int (*run)(struct toys *all, int64_t deadline, unsigned argument);
   int patience;
-} operations[] = {
-    {"open", op_open, 2},
-    {"find", op_find, 1},
-    {"array", op_array, 0},
-    {"bytes", op_bytes, 0},
-    {"mutex lock", op_mutex_lock, 0},
-    {"mutex unlock", op_mutex_unlock, 0},
-    {"rwlock read", op_rwlock_read, 0},
-    {"rwlock write", op_rwlock_write, 0},
-    {"rwlock unlock", op_rwlock_unlock, 0},
-    {"acquire", op_acquire, 0},
-    {"release", op_release, 0},
-    {"wait", op_wait, 0},
-    {"notify", op_notify, 0},
-    {"barrier", op_barrier, 0},
-    {"ask", op_ask, 0},
-    {"list", op_list, 1},
-    {"stat", op_stat, 1},
-    {"remove", op_remove, 1},
-    {"close object", op_close_object, 1},
-    {"close", op_close, 0},
+} operations[OPERATIONS] = {
+    [OPEN] = {"open", op_open, 2},
+    [FIND] = {"find", op_find, 1},
+    [ARRAY_USE] = {"array", op_array, 0},
+    [BYTES] = {"bytes", op_bytes, 0},
+    [LOCK] = {"mutex lock", op_mutex_lock, 0},
+    [UNLOCK] = {"mutex unlock", op_mutex_unlock, 0},
+    [READ] = {"rwlock read", op_rwlock_read, 0},
+    [WRITE] = {"rwlock write", op_rwlock_write, 0},
+    [RWLOCK_UNLOCK] = {"rwlock unlock", op_rwlock_unlock, 0},
+    [ACQUIRE] = {"acquire", op_acquire, 0},
+    [RELEASE] = {"release", op_release, 0},
+    [WAIT] = {"wait", op_wait, 0},
+    [NOTIFY] = {"notify", op_notify, 0},
+    [BARRIER_USE] = {"barrier", op_barrier, 0},
+    [ASK] = {"ask", op_ask, 0},
+    [LIST] = {"list", op_list, 1},
+    [STAT] = {"stat", op_stat, 1},
+    [REMOVE] = {"remove", op_remove, 1},
+    [CLOSE_OBJECT] = {"close object", op_close_object, 1},
+    [CLOSE] = {"close", op_close, 0},
 };
-enum { OPERATIONS = sizeof operations / sizeof *operations };
-
 /* Runs one of them, which must be over `timeout` nanoseconds from now, or be patient and give up.
  */
 static inline int toys_run(struct toys *all, unsigned which, int64_t timeout, unsigned argument) {
@@ -392,16 +418,17 @@ static inline int toys_run(struct toys *all, unsigned which, int64_t timeout, un
 
 /* Every operation with every object, in an order that makes sense, and closes the arena. */
 static inline void toys_run_all(struct toys *all, int64_t timeout) {
-  toys_run(all, 0, timeout, 0);
-  for (unsigned which = 0; which < TOYS; which++)
-    toys_run(all, 1, timeout, which);
-  for (unsigned which = 2; which < OPERATIONS - 3; which++)
-    toys_run(all, which, timeout, which);
-  for (unsigned which = OPERATIONS - 3; which < OPERATIONS - 1; which++)
-    for (unsigned toy = 0; toy < TOYS; toy++)
-      toys_run(all, which, timeout, toy);
-  toys_run(all, 1, timeout, SPARE + TOYS * 5);
-  toys_run(all, OPERATIONS - 1, timeout, 0);
+  static const unsigned order[] = {
+      OPEN,          FIND,   ARRAY_USE,   BYTES,         LOCK,    ASK,     UNLOCK,      READ,
+      RWLOCK_UNLOCK, WRITE,  ASK,         RWLOCK_UNLOCK, ACQUIRE, ACQUIRE, RELEASE,     NOTIFY,
+      WAIT,          NOTIFY, BARRIER_USE, LIST,          STAT,    REMOVE,  CLOSE_OBJECT};
+  for (unsigned i = 0; i < sizeof order / sizeof *order; i++) {
+    bool each = order[i] == FIND || order[i] == BYTES || order[i] >= REMOVE;
+    for (unsigned toy = 0; toy < (each ? TOYS : 1); toy++)
+      toys_run(all, order[i], timeout, each ? toy : i);
+  }
+  toys_run(all, FIND, timeout, SPARE + TOYS * 5);
+  toys_run(all, CLOSE, timeout, 0);
 }
 
 #endif
