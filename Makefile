@@ -32,7 +32,8 @@ C_HEADERS = $(sort $(wildcard core/*.h core/*/*.h bindings/*/*.h spec/*/*.h))
 LUA_FILES = scripts spec bindings/meta
 PUBLIC_HEADERS = shmx.h base/api.h base/checked.h base/error.h base/kind.h os/clock.h os/object.h \
   os/posix.h os/semaphores.h os/system.h sync/barrier.h sync/condition.h sync/mutex.h sync/rwlock.h \
-  sync/semaphore.h mem/arena.h mem/atomic.h mem/element.h mem/record.h mem/segment.h mem/view.h
+  sync/semaphore.h sync/waiting.h mem/arena.h mem/atomic.h mem/element.h mem/record.h mem/segment.h \
+  mem/view.h data/channel.h data/service.h data/topic.h
 
 CORE_OBJECTS = $(CORE_SOURCES:%.c=$(BUILD)/obj/%.o)
 LUA_OBJECTS = $(LUA_SOURCES:%.c=$(BUILD)/obj/%.o)
@@ -42,9 +43,9 @@ HOSTS = $(HOST_SOURCES:spec/support/%.c=$(BUILD)/spec/%)
 TESTS = $(TEST_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
 
 # What apt has to have installed, target by target.
-BUILD_PACKAGES = gcc libc6-dev lua5.4 liblua5.4-dev
+BUILD_PACKAGES = gcc libc6-dev lua5.4 liblua5.4-dev libmsgpuck-dev
 DEMO_PACKAGES = $(BUILD_PACKAGES) lua-luv lua-argparse
-TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted libcmocka-dev luarocks pkg-config spin util-linux
+TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted lua-cqueues libcmocka-dev luarocks pkg-config spin util-linux
 LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck
 BENCH_PACKAGES = $(DEMO_PACKAGES) python3-numpy
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev util-linux
@@ -95,6 +96,7 @@ torture: setup-test ## kill at every instruction, and 2,000 times at random (min
 	@for test in $(filter $(BUILD)/spec/step%,$(TESTS)); do \
 	  SHM_STEP=1 spec/support/isolate $$test || exit 1; done
 	@SHM_KILLS=2000 spec/support/isolate $(BUILD)/spec/torture_test
+	@SHM_KILLS=2000 spec/support/isolate $(BUILD)/spec/torture_channel_test
 
 fuzz: setup-fuzz ## fuzz an arena's memory (10 minutes; SECONDS=n)
 	@$(MAKE) --no-print-directory $(BUILD)/fuzz/spec/arena_fuzz BUILD=$(BUILD)/fuzz CC=clang \
@@ -162,8 +164,8 @@ $(BUILD)/spec/models: $(wildcard spec/model/*)
 	@CC='$(CC)' spec/model/check.sh $(@D)/model >$@
 
 # For the thread sanitizer, which knows neither processes nor what is loaded into a Lua without it.
-threads: $(BUILD)/spec/threads_test
-	@TSAN_OPTIONS=halt_on_error=1 spec/support/isolate $<
+threads: $(BUILD)/spec/threads_test $(BUILD)/spec/threads_data_test
+	@for test in $^; do TSAN_OPTIONS=halt_on_error=1 spec/support/isolate $$test || exit 1; done
 
 programs: $(LIBRARIES) $(PEERS) $(HOSTS) $(TESTS) $(BUILD)/spec/arena_replay $(BUILD)/spec/lowlevel.so \
   $(BUILD)/spec/gcstress

@@ -12,6 +12,8 @@
  *                 operations, wait and notify; mem/record.h: the layouts of C structs
  * mem/arena.h     named objects in one segment; base/kind.h: what they say of themselves
  * sync/mutex.h    a mutex; beside it rwlock.h, semaphore.h, condition.h, barrier.h
+ * data/channel.h  messages, each to one receiver; data/topic.h: each to all subscribers;
+ *                 data/service.h: requests and replies
  * os/object.h     names, options, status: the types
  * os/system.h     ftok, the list of all segments, the machine's limits
  * os/semaphores.h sets of System V semaphores; os/clock.h: deadlines
@@ -23,6 +25,9 @@
 
 #include "base/error.h"
 #include "base/kind.h"
+#include "data/channel.h"
+#include "data/service.h"
+#include "data/topic.h"
 #include "mem/arena.h"
 #include "mem/atomic.h"
 #include "mem/element.h"

@@ -26,6 +26,7 @@ local below = {
   os = { os = true, base = true },
   sync = { sync = true, os = true, base = true },
   mem = { mem = true, sync = true, os = true, base = true },
+  data = { data = true, mem = true, sync = true, os = true, base = true },
 }
 
 local function room_of(path) return path:match("^core/(%w+)/") end

@@ -92,7 +92,11 @@ describe("the meta file", function()
     local arena <close> = assert(shm.arena(nil, "64K"))
     local mutex = arena:mutex "m"
     local objects = { Arena = arena, Mutex = mutex, RWLock = arena:rwlock "r", Semaphore = arena:semaphore("s", 1),
-      Condition = arena:condition "c", Barrier = arena:barrier("b", 1), Guard = mutex:guard() }
+      Condition = arena:condition "c", Barrier = arena:barrier("b", 1), Guard = mutex:guard(),
+      Channel = arena:channel("ch", "1K"), Topic = arena:topic("t", "1K"), Service = arena:service("s2", 64) }
+    objects.Subscription = objects.Topic:subscribe()
+    assert.same(keys(fields("shm.ChannelStat")), keys(objects.Channel:stat()))
+    assert.same(keys(fields("shm.TopicStat")), keys(objects.Topic:stat()))
     for owner, object in pairs(objects) do
       assert.same(names_of(getmetatable(object).__index), (declared(owner)), owner)
     end
@@ -134,7 +138,8 @@ describe("the meta file", function()
 
   it("says of each function what it takes, returns, calls and may fail with", function()
     for _, owner in ipairs { "shm", "Segment", "View", "Layout", "Record", "RecordArray", "Arena", "Mutex",
-      "RWLock", "Semaphore", "Condition", "Barrier", "Guard", "Semaphores" } do
+      "RWLock", "Semaphore", "Condition", "Barrier", "Guard", "Channel", "Topic", "Subscription", "Service",
+      "Semaphores" } do
       local _, comments = declared(owner)
       for name, comment in pairs(comments) do
         assert.matches("%-%-%-%u.-%.", comment.text, 1, false, name)

@@ -1,6 +1,7 @@
 /* larena.c: arenas as userdata: a:mutex, a:array ..., a:objects, a:remove, a:stat. Touches core. */
 #include "lua/larena.h"
 #include "lua/larg.h"
+#include "lua/lchannel.h"
 #include "lua/lelement.h"
 #include "lua/lerror.h"
 #include "lua/lguard.h"
@@ -9,6 +10,7 @@
 #include "lua/lrecord.h"
 #include "lua/lsync.h"
 #include "lua/lview.h"
+#include "lua/lwindow.h"
 
 #include <string.h>
 
@@ -21,10 +23,16 @@ struct larena {
 
 static const char tag;
 
-const struct lobject_type larena_array_type = {"shm.array", SHMX_KIND_ARRAY, sizeof(struct lobject),
-                                               NULL, NULL};
-const struct lobject_type larena_record_type = {"shm.arenarecord", SHMX_KIND_RECORD,
-                                                sizeof(struct lobject), NULL, NULL};
+static const struct lobject_type array_type = {
+    "shm.array", SHMX_KIND_ARRAY, sizeof(struct lobject), NULL, NULL, 0};
+static const struct lobject_type record_type = {
+    "shm.arenarecord", SHMX_KIND_RECORD, sizeof(struct lobject), NULL, NULL, 0};
+
+shmx_segment *larena_memory(lua_State *L, int index) {
+  struct lobject *object = lobject_test(L, index, &array_type);
+  if (object == NULL) object = lobject_test(L, index, &record_type);
+  return object != NULL ? &object->object.memory : NULL;
+}
 
 /* ---- the receiver ---- */
 
@@ -145,7 +153,7 @@ static uint64_t check_length(lua_State *L, int index) {
 static int push_records(lua_State *L, shmx_arena *arena, const shmx_layout *layout) {
   uint64_t count = check_length(L, 4);
   shmx_kind kind = shmx_record_kind(layout, count);
-  if (lobject_open(L, arena, 2, &kind, &larena_record_type) == NULL) return 3;
+  if (lobject_open(L, arena, 2, &kind, &record_type) == NULL) return 3;
   lua_pushvalue(L, 3);
   lrecord_push_array(L, count);
   return 1;
@@ -158,7 +166,7 @@ static int arena_array(lua_State *L) {
   shmx_type type = lelement_check_type(L, 3);
   uint64_t count = check_length(L, 4);
   shmx_kind kind = shmx_array_kind(type, count);
-  if (lobject_open(L, arena, 2, &kind, &larena_array_type) == NULL) return 3;
+  if (lobject_open(L, arena, 2, &kind, &array_type) == NULL) return 3;
   lview_push(L, lua_gettop(L), type, 0, count);
   return 1;
 }
@@ -168,7 +176,7 @@ static int arena_record(lua_State *L) {
   const shmx_layout *layout = llayout_test(L, 3);
   if (layout == NULL) return luaL_typeerror(L, 3, "layout (shm.record makes one)");
   shmx_kind kind = shmx_record_kind(layout, 1);
-  if (lobject_open(L, arena, 2, &kind, &larena_record_type) == NULL) return 3;
+  if (lobject_open(L, arena, 2, &kind, &record_type) == NULL) return 3;
   lua_pushvalue(L, 3);
   lrecord_push(L);
   return 1;
@@ -269,6 +277,7 @@ static void register_arena(lua_State *L) {
       {"mutex", arena_mutex},         {"rwlock", arena_rwlock},   {"semaphore", arena_semaphore},
       {"condition", arena_condition}, {"barrier", arena_barrier}, {"array", arena_array},
       {"record", arena_record},       {"objects", arena_objects}, {"remove", arena_remove},
+      {"channel", lchannel_open},     {"topic", ltopic_open},     {"service", lservice_open},
       {"stat", arena_stat},           {"close", arena_close},     {NULL, NULL},
   };
   static const luaL_Reg metamethods[] = {{"__gc", arena_close},
@@ -285,12 +294,16 @@ static void register_arena(lua_State *L) {
 void larena_register(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
   register_arena(L);
-  lobject_register(L, &larena_array_type, none);
-  lobject_register(L, &larena_record_type, none);
+  lobject_register(L, &array_type, none);
+  lobject_register(L, &record_type, none);
   lmutex_register(L);
   lrwlock_register(L);
   lsemaphore_register(L);
   lcondition_register(L);
   lbarrier_register(L);
   lguard_register(L);
+  lwindow_register(L);
+  lchannel_register(L);
+  ltopic_register(L);
+  lservice_register(L);
 }

@@ -19,7 +19,7 @@ shmx_arena *larena_check(lua_State *L);
 /* Pushes what an arena is called in messages, 'arena "/app"', and returns it. */
 const char *larena_push_name(lua_State *L, const shmx_arena *arena);
 
-/* An array or a record as the memory of views; scripts see the views only. */
-extern const struct lobject_type larena_array_type, larena_record_type;
+/* The memory of the array or record at `index`, which scripts see views of only; or NULL. */
+shmx_segment *larena_memory(lua_State *L, int index);
 
 #endif

@@ -13,8 +13,8 @@ static void opened(struct lobject *self, uint64_t count) {
                     (uint32_t)count);
 }
 
-const struct lobject_type lbarrier_type = {"shm.barrier", SHMX_KIND_BARRIER,
-                                           sizeof(struct lbarrier), opened, NULL};
+const struct lobject_type lbarrier_type = {
+    "shm.barrier", SHMX_KIND_BARRIER, sizeof(struct lbarrier), opened, NULL, 0};
 
 static struct lbarrier *check(lua_State *L) {
   return lobject_check(L, 1, &lbarrier_type);

@@ -14,8 +14,8 @@ static void opened(struct lobject *self, uint64_t count) {
   shmx_condition_open(&((struct lcondition *)self)->condition, self->object.memory.object.data);
 }
 
-const struct lobject_type lcondition_type = {"shm.condition", SHMX_KIND_CONDITION,
-                                             sizeof(struct lcondition), opened, NULL};
+const struct lobject_type lcondition_type = {
+    "shm.condition", SHMX_KIND_CONDITION, sizeof(struct lcondition), opened, NULL, 0};
 
 static struct lcondition *check(lua_State *L) {
   return lobject_check(L, 1, &lcondition_type);

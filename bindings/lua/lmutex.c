@@ -14,7 +14,7 @@ static void closing(shmx_arena_object *object) {
 }
 
 const struct lobject_type lmutex_type = {"shm.mutex", SHMX_KIND_MUTEX, sizeof(struct lmutex),
-                                         opened, closing};
+                                         opened,      closing,         0};
 
 static struct lmutex *check(lua_State *L) {
   return lobject_check(L, 1, &lmutex_type);

@@ -24,7 +24,7 @@ struct lobject *lobject_test(lua_State *L, int index, const struct lobject_type 
 }
 
 static struct lobject *new_object(lua_State *L, const struct lobject_type *type) {
-  struct lobject *self = lua_newuserdatauv(L, type->size, 1);
+  struct lobject *self = lua_newuserdatauv(L, type->size, 1 + type->more_values);
   memset(self, 0, type->size);
   self->type = type;
   luaL_setmetatable(L, type->name);
@@ -207,4 +207,12 @@ int lobject_wait(lua_State *L, struct lobject *self, lobject_try *try, void *con
     if (status != -EINTR && (status != -ETIMEDOUT || shmx_clock_now() >= deadline)) return status;
     lwait_run_hook(L); /* a signal may also have come while we were not asleep */
   }
+}
+
+int lobject_attempt(lua_State *L, struct lobject *self, lobject_try *try, void *context,
+                    int64_t deadline) {
+  int status = shmx_arena_object_check(&self->object);
+  if (status == 0) status = try(self, context, 0);
+  bool later = status == -ETIMEDOUT || status == -EINTR;
+  return later ? lobject_wait(L, self, try, context, deadline) : status;
 }

@@ -27,6 +27,7 @@ struct lobject_type {
   size_t size;                                    /* of the struct */
   void (*open)(struct lobject *, uint64_t count); /* the memory is there; or NULL */
   void (*closing)(shmx_arena_object *);           /* the memory is still there; or NULL */
+  int more_values; /* user values beyond the first, which is the arena */
 };
 
 /* Makes a metatable with these methods and metamethods. Pushes nothing. */
@@ -71,5 +72,9 @@ typedef int lobject_try(struct lobject *self, void *context, int64_t deadline);
  */
 int lobject_wait(lua_State *L, struct lobject *self, lobject_try *try, void *context,
                  int64_t deadline);
+
+/* As above, but tries once before, without a look at the clock. */
+int lobject_attempt(lua_State *L, struct lobject *self, lobject_try *try, void *context,
+                    int64_t deadline);
 
 #endif

@@ -19,7 +19,7 @@ static void closing(shmx_arena_object *object) {
 }
 
 const struct lobject_type lrwlock_type = {"shm.rwlock", SHMX_KIND_RWLOCK, sizeof(struct lrwlock),
-                                          opened, closing};
+                                          opened,       closing,          0};
 
 static int try_read(struct lobject *self, void *context, int64_t deadline) {
   (void)context;

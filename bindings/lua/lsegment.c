@@ -5,6 +5,7 @@
 #include "lua/lerror.h"
 #include "lua/lrecord.h"
 #include "lua/lview.h"
+#include "lua/lwindow.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -36,10 +37,9 @@ shmx_segment *lsegment_test(lua_State *L, int index) {
 }
 
 shmx_segment *lsegment_memory(lua_State *L, int index) {
-  shmx_segment *segment = lsegment_test(L, index);
-  struct lobject *object = lobject_test(L, index, &larena_array_type);
-  if (object == NULL) object = lobject_test(L, index, &larena_record_type);
-  return segment == NULL && object != NULL ? &object->object.memory : segment;
+  shmx_segment *memory = lsegment_test(L, index);
+  if (memory == NULL) memory = larena_memory(L, index);
+  return memory != NULL ? memory : lwindow_test(L, index);
 }
 
 static shmx_segment *check(lua_State *L) {

@@ -15,7 +15,8 @@ shmx_segment *lsegment_new(lua_State *L);
 /* The segment at `index`, attached or not, or NULL where there is no segment. */
 shmx_segment *lsegment_test(lua_State *L, int index);
 
-/* The memory at `index` that a view is of: a segment's, or an array's or record's of an arena. */
+/* The memory at `index` that a view is of: a segment's, an array's or record's of an arena, or a
+ * window's. */
 shmx_segment *lsegment_memory(lua_State *L, int index);
 
 /* The receiver of a method; raises where it is no segment, or a detached one. */

@@ -17,8 +17,8 @@ static void closing(shmx_arena_object *object) {
   shmx_semaphore_close(&((struct lsemaphore *)base)->semaphore);
 }
 
-const struct lobject_type lsemaphore_type = {"shm.semaphore", SHMX_KIND_SEMAPHORE,
-                                             sizeof(struct lsemaphore), opened, closing};
+const struct lobject_type lsemaphore_type = {
+    "shm.semaphore", SHMX_KIND_SEMAPHORE, sizeof(struct lsemaphore), opened, closing, 0};
 
 static struct lsemaphore *check(lua_State *L) {
   return lobject_check(L, 1, &lsemaphore_type);

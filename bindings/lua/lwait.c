@@ -11,6 +11,10 @@ int64_t lwait_check_deadline(lua_State *L, int index) {
   return shmx_clock_deadline(seconds);
 }
 
+bool lwait_is_patient(lua_State *L, int index) {
+  return lua_isnoneornil(L, index) || lua_tonumber(L, index) > 0;
+}
+
 static int nothing(lua_State *L) {
   (void)L;
   return 0;

@@ -14,6 +14,9 @@
 /* The deadline of a timeout in seconds at `index`; none for nil. Raises what is no number. */
 int64_t lwait_check_deadline(lua_State *L, int index);
 
+/* Is the timeout at `index` more than a try? One of 0 has an error of its own. */
+bool lwait_is_patient(lua_State *L, int index);
+
 /*
  * Lets the script's hook run, as after a signal: Ctrl-C raises its error there. It may do anything
  * meanwhile, so what the caller holds may have been closed.

@@ -144,7 +144,7 @@ local Arena = {}
 ---What the directory of an arena says of an object.
 ---@class shm.ArenaEntry
 ---@field name string
----@field kind "array"|"record"|"mutex"|"rwlock"|"semaphore"|"condition"|"barrier"
+---@field kind "array"|"record"|"mutex"|"rwlock"|"semaphore"|"condition"|"barrier"|"channel"|"topic"|"service"
 ---@field size integer bytes that it takes, a multiple of 64
 ---@field count integer elements, permits or parties; else 1
 
@@ -185,6 +185,58 @@ local Barrier = {}
 ---is closed, abandons the lock: the next to lock it is told EOWNERDEAD.
 ---@class shm.Guard
 local Guard = {}
+
+---A value that a message carries: a string (any bytes), number, boolean, or table of these, nested up to 128 deep. A
+---string travels as its bytes; everything else as MessagePack: integers and floats stay apart; keys 1 to n make an
+---array, others a map; metamethods are not called. nil, functions, userdata, threads and tables inside themselves
+---raise,
+---and the message says where: `value.jobs[3].callback is a function`.
+---@alias shm.Value string|number|boolean|table
+
+---Messages between any number of producers and consumers, each to one of them, first in, first out; the order of one
+---producer is kept. A message that was sent is received once, whoever is killed meanwhile. Values are copied in
+---and out;
+---`reserve` and `peek` give views into the ring instead. The ring's size is the next power of two, and a message takes
+---8 bytes more than its own, in units of 8.
+---@class shm.Channel
+local Channel = {}
+
+---@class shm.ChannelStat
+---@field capacity integer bytes of the ring
+---@field limit integer bytes of a message, at most: something less than half the ring
+---@field used integer bytes of the ring that are taken
+---@field sent integer messages since the channel was made; who was killed sending may not be counted
+---@field received integer messages since the channel was made
+---@field receivers_wait boolean somebody sleeps until there is something to receive
+---@field senders_wait boolean somebody sleeps until there is room
+---@field finished boolean
+
+---Options of a channel.
+---@class shm.ChannelOptions
+---@field exclusive? "producer"|"consumer"|"both" this end is this thread's alone, until the channel or the arena is
+---  closed, or it dies: it takes no turns and is faster. EBUSY where another who lives has it
+---@field spin? integer how often to look before sleeping, at most; 0 never. Without it, experience tells
+
+---Messages from publishers to all subscribers. None of them can hold up a publisher: who is slower than the ring
+---is long
+---loses the oldest, and is told how many.
+---@class shm.Topic
+local Topic = {}
+
+---@class shm.TopicStat
+---@field capacity integer bytes of the ring
+---@field limit integer bytes of a message, at most
+---@field used integer bytes of the ring that hold messages
+---@field published integer messages since the topic was made
+---@field finished boolean
+
+---One subscriber. No other process knows of it.
+---@class shm.Subscription
+local Subscription = {}
+
+---Requests and replies. Several servers may share the requests; each is replied to by the one that took it.
+---@class shm.Service
+local Service = {}
 
 ---@class shm
 ---@field PRIVATE integer IPC_PRIVATE: as a name for create, a new System V segment without a key
@@ -912,6 +964,233 @@ function Barrier:wait(timeout) end
 ---@return string? message
 ---@return shm.Errno? code
 function Barrier:waiting() end
+
+---Finds or makes a channel.
+---System calls: futex(2), if another changes the directory at the moment.
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, or another size), EBADMSG,
+---EFAULT, ETIMEDOUT; EBUSY (an exclusive end is another's; the message says whose).
+---@param name string 1 to 63 bytes
+---@param size shm.Size of the ring, from 256 bytes to 2G; the same for all who open it
+---@param opts? shm.ChannelOptions
+---@return shm.Channel? channel
+---@return string? message
+---@return shm.Errno? code
+function Arena:channel(name, size, opts) end
+
+---Finds or makes a topic.
+---System calls: futex(2), if another changes the directory at the moment.
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, or another size), EBADMSG,
+---EFAULT, ETIMEDOUT.
+---@param name string 1 to 63 bytes
+---@param size shm.Size of the ring, from 256 bytes to 2G; the same for all who open it
+---@return shm.Topic? topic
+---@return string? message
+---@return shm.Errno? code
+function Arena:topic(name, size) end
+
+---Finds or makes a service. With `{ retry = true }` a call whose server has died is made again, and so may be served
+---twice.
+---System calls: futex(2), if another changes the directory at the moment.
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, or another size), EBADMSG,
+---EFAULT, ETIMEDOUT.
+---@param name string 1 to 63 bytes
+---@param size? shm.Size of the largest request and reply; default 4096, at most 16M; the same for all who open it
+---@param opts? { retry?: boolean }
+---@return shm.Service? service
+---@return string? message
+---@return shm.Errno? code
+function Arena:service(name, size, opts) end
+
+---Sends a value, when there is room. One that is larger than `stat().limit` raises.
+---System calls: futex(2), if somebody sleeps or there is no room; kill(2) and /proc, to see who lives.
+---Errors: EAGAIN (timeout 0, and no room), ETIMEDOUT (no room in time), EPIPE (finished), EBUSY (another has this end
+---for itself; the message says who), EIDRM, EFAULT, EBADMSG.
+---@param value shm.Value
+---@param timeout? number seconds; nil waits for ever, 0 only tries
+---@return true? sent
+---@return string? message
+---@return shm.Errno? code
+function Channel:send(value, timeout) end
+
+---Sends a list of values in their order, as many at once as there is room for, with one turn and one wake.
+---System calls: as `send`.
+---Errors: as `send`; then a fourth value says how many were sent.
+---@param values shm.Value[] without holes
+---@param timeout? number seconds
+---@return integer? sent
+---@return string? message
+---@return shm.Errno? code
+---@return integer? sent_before
+function Channel:send_all(values, timeout) end
+
+---Receives a value, when there is one.
+---System calls: as `send`.
+---Errors: EAGAIN (timeout 0, and nothing there), ETIMEDOUT (nothing in time), EPIPE (finished, and all is received),
+---EBUSY (another has this end for itself), EIDRM, EFAULT, EBADMSG (what came is no value).
+---@param timeout? number seconds; nil waits for ever, 0 only tries
+---@return shm.Value? value
+---@return string? message
+---@return shm.Errno? code
+function Channel:receive(timeout) end
+
+---Receives what is there: at least one value, with one turn and one wake.
+---System calls: as `send`.
+---Errors: as `receive`.
+---@param most? integer values, at most
+---@param timeout? number seconds
+---@return shm.Value[]? values
+---@return string? message
+---@return shm.Errno? code
+function Channel:receive_all(most, timeout) end
+
+---`for value in ch:messages() do`: receives until the channel is finished; other errors raise.
+---System calls: as `receive`.
+---Errors: none.
+---@return fun(): shm.Value? next
+function Channel:messages() end
+
+---No more values are sent, by anybody. What is in the ring is received, then `receive` says EPIPE.
+---System calls: futex(2), if somebody sleeps.
+---Errors: EBUSY, EIDRM, EFAULT.
+---@return true? finished
+---@return string? message
+---@return shm.Errno? code
+function Channel:finish() end
+
+---Room in the ring for a message, as a view to fill in. Others who send wait until `commit`. To die before it sends
+---nothing. The view is of no use afterwards, nor in a forked child.
+---System calls: as `send`.
+---Errors: as `send`. More than fits raises.
+---@param n integer elements
+---@param type? shm.Type default "u8"
+---@param timeout? number seconds
+---@return shm.View? view
+---@return string? message
+---@return shm.Errno? code
+function Channel:reserve(n, type, timeout) end
+
+---Sends what was reserved; its receiver gets a string, or peeks at it.
+---System calls: futex(2), if somebody sleeps.
+---Errors: EIDRM. Raises where nothing is reserved.
+---@param n? integer elements from the first; default all
+---@return true? sent
+---@return string? message
+---@return shm.Errno? code
+function Channel:commit(n) end
+
+---The next message where it lies, as a view. Others who receive wait until `release`. To die before it leaves the
+---message to another. The second result is "string", or "msgpack" for what was no string.
+---System calls: as `send`.
+---Errors: as `receive`.
+---@param type? shm.Type default "u8"
+---@param timeout? number seconds
+---@return shm.View? view
+---@return string? format or message
+---@return shm.Errno? code
+function Channel:peek(type, timeout) end
+
+---Takes out what was peeked at.
+---System calls: futex(2), if somebody sleeps.
+---Errors: EIDRM. Raises where nothing is peeked at.
+---@return true? released
+---@return string? message
+---@return shm.Errno? code
+function Channel:release() end
+
+---A descriptor for event loops (poll(2), epoll(7), luv, cqueues): readable while there is something to receive, or the
+---channel is finished; now and then for nothing, so call `receive(0)` until it says EAGAIN. The first call starts
+---a thread
+---in this process. Closing the channel's arena closes it; a forked child asks for its own.
+---System calls: eventfd(2), pthread_create(3); futex(2) in the thread.
+---Errors: EMFILE, ENFILE, ENOMEM, EAGAIN, EIDRM.
+---@return integer? fd
+---@return string? message
+---@return shm.Errno? code
+function Channel:fd() end
+
+---Size, use and counts.
+---System calls: none.
+---Errors: EIDRM.
+---@return shm.ChannelStat? stat
+---@return string? message
+---@return shm.Errno? code
+function Channel:stat() end
+
+---Publishes a value. It waits for other publishers only. One that is larger than `stat().limit` raises.
+---System calls: futex(2), if somebody sleeps.
+---Errors: EPIPE (finished), EIDRM, EFAULT.
+---@param value shm.Value
+---@return true? published
+---@return string? message
+---@return shm.Errno? code
+function Topic:publish(value) end
+
+---Subscribes: from the next message on, or from the oldest that is there.
+---System calls: futex(2), if somebody publishes at the moment.
+---Errors: EIDRM, EFAULT.
+---@param opts? { from?: "latest"|"oldest", spin?: integer }
+---@return shm.Subscription? subscription
+---@return string? message
+---@return shm.Errno? code
+function Topic:subscribe(opts) end
+
+---Nothing more is published; subscribers receive what is there, then EPIPE.
+---System calls: futex(2), if somebody sleeps.
+---Errors: EIDRM, EFAULT.
+---@return true? finished
+---@return string? message
+---@return shm.Errno? code
+function Topic:finish() end
+
+---Size, use and counts.
+---System calls: none.
+---Errors: EIDRM.
+---@return shm.TopicStat? stat
+---@return string? message
+---@return shm.Errno? code
+function Topic:stat() end
+
+---Receives the next value, and how many before it were lost.
+---System calls: futex(2), if nothing is there.
+---Errors: EAGAIN (timeout 0), ETIMEDOUT, EPIPE (finished, and all is received), EIDRM, EFAULT, EBADMSG.
+---@param timeout? number seconds; nil waits for ever, 0 only tries
+---@return shm.Value? value
+---@return integer|string? lost or message
+---@return shm.Errno? code
+function Subscription:receive(timeout) end
+
+---`for value, lost in s:messages() do`: receives until the topic is finished; other errors raise.
+---System calls: as `receive`.
+---Errors: none.
+---@return fun(): shm.Value?, integer? next
+function Subscription:messages() end
+
+---Calls: sends a request and waits for its reply.
+---System calls: futex(2); kill(2) and /proc, to see whether the server lives.
+---Errors: EREMOTE (the server replied with an error, which is the message), EOWNERDEAD (it died before it replied),
+---ETIMEDOUT, EPIPE (finished), EIDRM, EFAULT, EBADMSG.
+---@param value shm.Value
+---@param timeout? number seconds; nil waits for ever
+---@return shm.Value? reply
+---@return string? message
+---@return shm.Errno? code
+function Service:call(value, timeout) end
+
+---`for request, reply in s:requests() do reply(value) end`: serves until the service is finished. `reply(nil, message)`
+---replies with an error; so does an error that leaves the loop. Each request is replied to once, in the loop or later;
+---one whose `reply` is collected fails. `reply` returns nil, a message and ECANCELED where the caller has given up.
+---System calls: futex(2); kill(2) and /proc, to see who lives.
+---Errors: none; they raise.
+---@return fun(): shm.Value?, fun(value: shm.Value?, message: string?): true?, string?, string? next
+function Service:requests() end
+
+---No more calls, by anybody; those that were made are served.
+---System calls: futex(2), if somebody sleeps.
+---Errors: EIDRM, EFAULT.
+---@return true? finished
+---@return string? message
+---@return shm.Errno? code
+function Service:finish() end
 
 ---Gives up what is held. Once: again, it does nothing and returns false.
 ---System calls: futex(2), if somebody waits.

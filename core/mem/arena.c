@@ -155,6 +155,7 @@ static void open_object(shmx_arena *arena, uint32_t entry, const struct shmx_dir
                                 .next = arena->objects,
                                 .link = &arena->objects};
   shmx_object *memory = &object->memory.object;
+  object->memory.part = object;
   *memory = (shmx_object){.data = whole->data + found->offset,
                           .size = size,
                           .backing = SHMX_PART,
@@ -329,7 +330,8 @@ const char *shmx_kind_name(uint32_t kind) {
       [SHMX_KIND_ARRAY] = "array",         [SHMX_KIND_RECORD] = "record",
       [SHMX_KIND_MUTEX] = "mutex",         [SHMX_KIND_RWLOCK] = "rwlock",
       [SHMX_KIND_SEMAPHORE] = "semaphore", [SHMX_KIND_CONDITION] = "condition",
-      [SHMX_KIND_BARRIER] = "barrier",
+      [SHMX_KIND_BARRIER] = "barrier",     [SHMX_KIND_CHANNEL] = "channel",
+      [SHMX_KIND_TOPIC] = "topic",         [SHMX_KIND_SERVICE] = "service",
   };
   return kind < SHMX_KINDS ? names[kind] : NULL;
 }

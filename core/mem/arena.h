@@ -42,7 +42,7 @@ typedef struct shmx_arena {
 
 /* An object that is open: its memory, as a segment that begins and ends with the object. */
 typedef struct shmx_arena_object {
-  shmx_segment memory; /* first: who has the memory has the object */
+  shmx_segment memory;
   shmx_arena *arena;
   uint64_t size, serial;
   uint32_t entry;

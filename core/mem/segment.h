@@ -23,7 +23,8 @@ SHMX_BEGIN_DECLS
 /* A handle. All zero is a closed one; the fields are the functions' below. */
 typedef struct shmx_segment {
   shmx_object object;
-  struct shmx_owned *owned; /* the name goes with this process: mem/owned.h; or NULL */
+  struct shmx_owned *owned;       /* the name goes with this process: mem/owned.h; or NULL */
+  struct shmx_arena_object *part; /* the object of an arena that this is; or NULL */
 } shmx_segment;
 
 /*

@@ -14,8 +14,8 @@ int shmx_view_open(shmx_view *view, const shmx_segment *segment, size_t size, ui
 
 int shmx_view_look(const shmx_view *view) {
   const shmx_object *object = &view->segment->object;
-  if (object->backing == SHMX_PART) {
-    int status = shmx_arena_object_look((shmx_arena_object *)view->segment);
+  if (view->segment->part != NULL) {
+    int status = shmx_arena_object_look(view->segment->part);
     if (status != 0) return status;
   }
   if (object->data == NULL) return -EBADF;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +132,11 @@ uint32_t shmx_task_process(shmx_task task) {
   if (!read_file(path, text, sizeof text)) return number;
   const char *line = strstr(text, "\nTgid:");
   return line != NULL ? (uint32_t)strtoul(line + 6, NULL, 10) : number;
+}
+
+unsigned shmx_process_cores(void) {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 2;
 }
 
 static uint64_t inode_of(const char *path) {

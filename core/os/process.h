@@ -53,6 +53,9 @@ bool shmx_process_lives(shmx_task process);
 /* The process that a thread is of, for messages; its own number where that cannot be seen. */
 uint32_t shmx_task_process(shmx_task task);
 
+/* Cores that this process may run on: sched_getaffinity(2). */
+unsigned shmx_process_cores(void);
+
 /*
  * What numbers and start times of processes mean something in: the inodes of the namespaces of
  * processes and of time. 0 where they cannot be seen.

@@ -1,6 +1,7 @@
 /* lock.c: waiting for a lock, and taking it over from the dead. Touches os. */
 #include "sync/lock.h"
 #include "os/futex.h"
+#include "sync/spin.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the futex is the low half of the word");
 _Static_assert(sizeof(struct shmx_lock) == 8, "the layout in memory");
@@ -9,14 +10,6 @@ enum { LOOKS = 10, SELDOM = 7 }; /* before sleeping: 511 pauses in all, some mic
 
 static uint32_t *futex_of(struct shmx_lock *lock) {
   return (uint32_t *)(void *)&lock->word;
-}
-
-static void pause_briefly(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
 }
 
 void shmx_lock_wake(struct shmx_lock *lock) {
@@ -65,7 +58,7 @@ static int sleep_on(struct shmx_lock *lock, uint64_t word, int64_t until) {
 static bool spin(struct shmx_lock *lock, const struct shmx_self *self, uint64_t *word) {
   for (int look = 0; look < LOOKS; look++) {
     for (int pauses = 1 << (look < SELDOM ? look : SELDOM); pauses > 0; pauses--)
-      pause_briefly();
+      shmx_spin_pause();
     *word = atomic_load_explicit(&lock->word, memory_order_relaxed);
     if (is_free(*word) && take(lock, self, word, 0)) return true;
   }

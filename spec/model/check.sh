@@ -69,6 +69,20 @@ arena  fails safety  -DUSE_IN_CHILD
 arena  fails safety  -DNO_SERIAL
 arena  fails safety  -DNO_BIT
 arena  fails safety  -DNO_DEAD -DKILLS=1
+channel holds safety
+channel holds safety  -DKILLS=1 -DMESSAGES=1
+channel holds safety  -DKILLS=2 -DMESSAGES=1
+channel fails safety  -DTAIL_FIRST
+channel fails safety  -DHEAD_FIRST
+channel fails safety  -DNO_TURN
+channel fails safety  -DFINISHED_LATE
+topic  holds safety  -DMESSAGES=6
+topic  holds safety  -DKILLS=1
+topic  fails safety  -DFLOOR_AFTER
+topic  fails safety  -DNO_WRITER_FENCE
+topic  fails safety  -DNO_READER_FENCE
+topic  fails safety  -DNO_RECHECK
+topic  fails safety  -DTAIL_FIRST
 END
 }
 
@@ -128,7 +142,7 @@ awk '
   END {
     for (i = 1; i <= models; i++) {
       m = order[i]
-      printf "model %-6s holds in %d runs, of %d states, to depth %d; %d broken variants fail\n",
+      printf "model %-7s holds in %d runs, of %d states, to depth %d; %d broken variants fail\n",
         m, holds[m], states[m], depth[m], fails[m]
     }
   }' results

@@ -1,0 +1,432 @@
+/* lchannel.c: ch:send, ch:receive, ch:reserve, ch:peek ... Touches core. */
+#include "lua/lchannel.h"
+#include "lua/larena.h"
+#include "lua/larg.h"
+#include "lua/lelement.h"
+#include "lua/lerror.h"
+#include "lua/lmessage.h"
+#include "lua/lvalue.h"
+#include "lua/lview.h"
+#include "lua/lwait.h"
+#include "lua/lwindow.h"
+
+#include <string.h>
+
+struct lchannel {
+  struct lobject base;
+  shmx_channel channel;
+  size_t unit;                /* bytes of an element of what is reserved */
+  struct lwindow *windows[2]; /* those of the user values that are open; or NULL */
+};
+
+/* User values: the arena is 1; the windows of the ends that are reserved or peeked at. */
+enum { PRODUCER_WINDOW = 2, CONSUMER_WINDOW };
+
+/* The views of what was reserved or peeked at raise from now on. */
+static void close_window(struct lchannel *self, int value) {
+  struct lwindow **window = &self->windows[value - PRODUCER_WINDOW];
+  lwindow_close(*window);
+  *window = NULL;
+}
+
+static void opened(struct lobject *self, uint64_t count) {
+  shmx_channel_open(&((struct lchannel *)self)->channel, self->object.memory.object.data, count);
+}
+
+static void closing(shmx_arena_object *object) {
+  struct lobject *base = (struct lobject *)((char *)object - offsetof(struct lobject, object));
+  struct lchannel *self = (struct lchannel *)base;
+  close_window(self, PRODUCER_WINDOW);
+  close_window(self, CONSUMER_WINDOW);
+  shmx_channel_close(&self->channel);
+}
+
+static const struct lobject_type channel_type = {
+    "shm.channel", SHMX_KIND_CHANNEL, sizeof(struct lchannel), opened, closing, 2};
+
+static struct lchannel *check(lua_State *L) {
+  return lobject_check(L, 1, &channel_type);
+}
+
+/* ---- opening ---- */
+
+/* The ends that the option exclusive names. */
+static int check_exclusive(lua_State *L, int index) {
+  static const char *const names[] = {"producer", "consumer", "both", NULL};
+  int ends = 0;
+  if (lmessage_option(L, index, "exclusive") != LUA_TNIL)
+    ends = luaL_checkoption(L, -1, NULL, names) + 1;
+  lua_pop(L, 1);
+  return ends;
+}
+
+int lchannel_open(lua_State *L) {
+  static const char *const options[] = {"exclusive", "spin", NULL};
+  shmx_arena *arena = larena_check(L);
+  uint64_t size = larg_size(L, 3);
+  luaL_argcheck(L, size <= SHMX_CHANNEL_MAX, 3, "a channel has at most 2G");
+  lmessage_check_options(L, 4, options);
+  int ends = check_exclusive(L, 4), spin = lmessage_spin(L, 4);
+  shmx_kind kind = shmx_channel_kind(shmx_channel_capacity(size));
+  struct lchannel *self = (struct lchannel *)lobject_open(L, arena, 2, &kind, &channel_type);
+  if (self == NULL) return 3;
+  if (spin >= 0) shmx_channel_spin(&self->channel, (uint32_t)spin);
+  int status = shmx_channel_claim(&self->channel, ends);
+  if (status == 0) return 1;
+  /* Of both ends, the producers' may have been free, and is again. */
+  bool producer = ends & SHMX_PRODUCER && !self->channel.producer.claimed;
+  uint32_t holder = producer ? shmx_channel_holder(&self->channel, SHMX_PRODUCER) : 0;
+  if (holder == 0 && ends & SHMX_CONSUMER)
+    holder = shmx_channel_holder(&self->channel, SHMX_CONSUMER);
+  return lobject_return(L, &self->base, status, holder);
+}
+
+/* ---- what may go wrong ---- */
+
+/* `end` is the one that was to be used; `empty`: nobody came to fill it, or nobody to empty it. */
+static int fail(lua_State *L, struct lchannel *self, int status, int end, bool waited) {
+  const char *name = lobject_push_name(L, &self->base);
+  bool sending = end == SHMX_PRODUCER;
+  switch (status) {
+  case -EMSGSIZE:
+    return luaL_error(L, "the message is too large for %s: it takes %I bytes at most", name,
+                      (LUAI_UACINT)shmx_channel_limit(&self->channel));
+  case -EDEADLK:
+    return luaL_error(L, "%s: %s first", name,
+                      sending ? "commit what is reserved" : "release what is peeked at");
+  case -EPERM:
+    return luaL_error(L, "%s: nothing is %s by this thread", name,
+                      sending ? "reserved" : "peeked at");
+  case -EPIPE:
+    lua_pushfstring(L, "%s is finished", name);
+    break;
+  case -EBUSY:
+    lua_pushfstring(L, "%s: process %d has %s for itself", name,
+                    (int)shmx_channel_holder(&self->channel, end),
+                    sending ? "sending" : "receiving");
+    break;
+  case -ETIMEDOUT:
+    lua_pushfstring(L, "%s %s %s", name, waited ? "stayed" : "is", sending ? "full" : "empty");
+    if (!waited) status = -EAGAIN;
+    break;
+  default:
+    return lobject_return(L, &self->base, status, 0);
+  }
+  return lerror_return_message(L, status);
+}
+
+/* ---- sending ---- */
+
+struct batch {
+  shmx_message *messages;
+  size_t count, sent;
+};
+
+static int try_send(struct lobject *self, void *context, int64_t deadline) {
+  struct batch *batch = context;
+  size_t sent;
+  int status =
+      shmx_channel_send_all(&((struct lchannel *)self)->channel, batch->messages + batch->sent,
+                            batch->count - batch->sent, deadline, &sent);
+  batch->sent += sent;
+  return status;
+}
+
+static int channel_send(lua_State *L) {
+  struct lchannel *self = check(L);
+  int64_t deadline = lwait_check_deadline(L, 3);
+  lua_settop(L, 3);
+  shmx_message message = lvalue_encode(L, 2, shmx_channel_limit(&self->channel));
+  struct batch batch = {&message, 1, 0};
+  int status = lobject_attempt(L, &self->base, try_send, &batch, deadline);
+  if (status != 0) return fail(L, self, status, SHMX_PRODUCER, lwait_is_patient(L, 3));
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* What is encoded stays on the stack: a hook may change the list while we wait. */
+static int channel_send_all(lua_State *L) {
+  struct lchannel *self = check(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  int64_t deadline = lwait_check_deadline(L, 3);
+  lua_settop(L, 3);
+  struct batch batch = {NULL, (size_t)lua_rawlen(L, 2), 0};
+  luaL_argcheck(L, batch.count <= 100000, 2, "more than 100000 messages at once");
+  batch.messages = lua_newuserdatauv(L, (batch.count + 1) * sizeof(shmx_message), 0);
+  luaL_checkstack(L, 2 * (int)batch.count + 8, "messages");
+  uint64_t limit = shmx_channel_limit(&self->channel);
+  for (size_t i = 0; i < batch.count; i++) {
+    lua_rawgeti(L, 2, (lua_Integer)i + 1);
+    batch.messages[i] = lvalue_encode(L, lua_gettop(L), limit);
+    if (batch.messages[i].length > limit) return fail(L, self, -EMSGSIZE, SHMX_PRODUCER, true);
+  }
+  int status = batch.count != 0 ? lobject_attempt(L, &self->base, try_send, &batch, deadline) : 0;
+  if (status != 0) {
+    int results = fail(L, self, status, SHMX_PRODUCER, lwait_is_patient(L, 3));
+    lua_pushinteger(L, (lua_Integer)batch.sent);
+    return results + 1;
+  }
+  lua_pushinteger(L, (lua_Integer)batch.sent);
+  return 1;
+}
+
+static int try_finish(struct lobject *self, void *context, int64_t deadline) {
+  (void)context;
+  return shmx_channel_finish(&((struct lchannel *)self)->channel, deadline);
+}
+
+static int channel_finish(lua_State *L) {
+  struct lchannel *self = check(L);
+  int status = lobject_attempt(L, &self->base, try_finish, NULL, SHMX_FOREVER);
+  if (status != 0) return fail(L, self, status, SHMX_PRODUCER, true);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* ---- receiving ---- */
+
+struct receipt {
+  struct lbuffer buffer;
+  shmx_message message;
+};
+
+static int try_receive(struct lobject *self, void *context, int64_t deadline) {
+  struct receipt *receipt = context;
+  return shmx_channel_receive(&((struct lchannel *)self)->channel, receipt->buffer.data,
+                              receipt->buffer.room, &receipt->message, deadline);
+}
+
+/* Pushes a message's value. Returns the status. */
+static int receive(lua_State *L, struct lchannel *self, int64_t deadline) {
+  struct receipt receipt;
+  lbuffer_start(&receipt.buffer);
+  int status = lobject_attempt(L, &self->base, try_receive, &receipt, deadline);
+  while (status == -EMSGSIZE) {
+    lbuffer_grow(L, &receipt.buffer, receipt.message.length);
+    status = lobject_attempt(L, &self->base, try_receive, &receipt, deadline);
+  }
+  return status == 0 ? lvalue_push(L, &receipt.message) : status;
+}
+
+static int channel_receive(lua_State *L) {
+  struct lchannel *self = check(L);
+  int64_t deadline = lwait_check_deadline(L, 2);
+  int status = receive(L, self, deadline);
+  return status == 0 ? 1 : fail(L, self, status, SHMX_CONSUMER, lwait_is_patient(L, 2));
+}
+
+/* for value in ch:messages() do: until the channel is finished. */
+static int next_message(lua_State *L) {
+  lua_settop(L, 1);
+  struct lchannel *self = check(L);
+  int status = receive(L, self, SHMX_FOREVER);
+  if (status == 0) return 1;
+  fail(L, self, status, SHMX_CONSUMER, true);
+  return status == -EPIPE ? (lua_pushnil(L), 1) : luaL_error(L, "%s", lua_tostring(L, -2));
+}
+
+static int channel_messages(lua_State *L) {
+  check(L);
+  lua_pushcfunction(L, next_message);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+enum { BATCH_BYTES = 16384 };
+
+struct receipts {
+  void *data;
+  size_t room, most, length;
+  _Alignas(8) unsigned char small[BATCH_BYTES];
+};
+
+static int try_receive_all(struct lobject *self, void *context, int64_t deadline) {
+  struct receipts *receipts = context;
+  return shmx_channel_receive_all(&((struct lchannel *)self)->channel, receipts->data,
+                                  receipts->room, receipts->most, &receipts->length, deadline);
+}
+
+static int push_all(lua_State *L, const struct receipts *receipts) {
+  shmx_message message;
+  size_t at = 0;
+  lua_newtable(L);
+  for (lua_Integer i = 1; shmx_channel_next(receipts->data, receipts->length, &at, &message); i++) {
+    int status = lvalue_push(L, &message);
+    if (status != 0) return status;
+    lua_rawseti(L, -2, i);
+  }
+  return 0;
+}
+
+static int channel_receive_all(lua_State *L) {
+  struct lchannel *self = check(L);
+  lua_Integer most = luaL_optinteger(L, 2, LUA_MAXINTEGER);
+  luaL_argcheck(L, most >= 1, 2, "at least 1 message");
+  int64_t deadline = lwait_check_deadline(L, 3);
+  lua_settop(L, 3);
+  struct receipts receipts;
+  receipts.data = receipts.small;
+  receipts.room = sizeof receipts.small;
+  receipts.most = (size_t)most;
+  int status = lobject_attempt(L, &self->base, try_receive_all, &receipts, deadline);
+  while (status == -EMSGSIZE) {
+    receipts.room = receipts.length;
+    receipts.data = lua_newuserdatauv(L, receipts.room, 0);
+    status = lobject_attempt(L, &self->base, try_receive_all, &receipts, deadline);
+  }
+  if (status == 0) status = push_all(L, &receipts);
+  return status == 0 ? 1 : fail(L, self, status, SHMX_CONSUMER, lwait_is_patient(L, 3));
+}
+
+/* ---- in the ring itself ---- */
+
+struct grant {
+  uint32_t length;
+  void *data;
+  shmx_message message;
+};
+
+static int try_reserve(struct lobject *self, void *context, int64_t deadline) {
+  struct grant *grant = context;
+  return shmx_channel_reserve(&((struct lchannel *)self)->channel, grant->length, &grant->data,
+                              deadline);
+}
+
+static int try_peek(struct lobject *self, void *context, int64_t deadline) {
+  struct grant *grant = context;
+  return shmx_channel_peek(&((struct lchannel *)self)->channel, &grant->message, deadline);
+}
+
+static shmx_type opt_type(lua_State *L, int index) {
+  return lua_isnoneornil(L, index) ? SHMX_U8 : lelement_check_type(L, index);
+}
+
+/* A view of `count` elements of what the window, which is at the top, is opened onto. */
+static int push_view(lua_State *L, struct lchannel *self, int value, shmx_type type, void *data,
+                     uint64_t count) {
+  int window = lua_gettop(L);
+  close_window(self, value); /* after fork, the parent's */
+  self->windows[value - PRODUCER_WINDOW] =
+      lwindow_open(L, window, &self->base, data, count * shmx_type_size(type));
+  lua_pushvalue(L, window);
+  lua_setiuservalue(L, 1, value);
+  lview_push(L, window, type, 0, count);
+  return 1;
+}
+
+static int channel_reserve(lua_State *L) {
+  struct lchannel *self = check(L);
+  lua_Integer count = luaL_checkinteger(L, 2);
+  shmx_type type = opt_type(L, 3);
+  int64_t deadline = lwait_check_deadline(L, 4);
+  uint64_t limit = shmx_channel_limit(&self->channel), size = shmx_type_size(type);
+  luaL_argcheck(L, count >= 0, 2, "a count is not negative");
+  if ((uint64_t)count > limit / size) return fail(L, self, -EMSGSIZE, SHMX_PRODUCER, true);
+  struct grant grant = {.length = (uint32_t)((uint64_t)count * size)};
+  lua_settop(L, 4);
+  lwindow_push(L);
+  int status = lobject_attempt(L, &self->base, try_reserve, &grant, deadline);
+  if (status != 0) return fail(L, self, status, SHMX_PRODUCER, lwait_is_patient(L, 4));
+  self->unit = size;
+  return push_view(L, self, PRODUCER_WINDOW, type, grant.data, (uint64_t)count);
+}
+
+static int channel_commit(lua_State *L) {
+  struct lchannel *self = check(L);
+  const struct shmx_channel_end *end = &self->channel.producer;
+  uint64_t unit = self->unit != 0 ? self->unit : 1;
+  lua_Integer count = luaL_optinteger(L, 2, (lua_Integer)(end->size / unit));
+  luaL_argcheck(L, !end->busy || (count >= 0 && (uint64_t)count <= end->size / unit), 2,
+                "more than was reserved");
+  int status = shmx_arena_object_check(&self->base.object);
+  if (status == 0)
+    status = shmx_channel_commit(&self->channel, (uint32_t)((uint64_t)count * unit), LVALUE_STRING);
+  if (status != 0) return fail(L, self, status, SHMX_PRODUCER, true);
+  close_window(self, PRODUCER_WINDOW);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* The view, and how the bytes are to be read. */
+static int channel_peek(lua_State *L) {
+  struct lchannel *self = check(L);
+  shmx_type type = opt_type(L, 2);
+  int64_t deadline = lwait_check_deadline(L, 3);
+  struct grant grant = {0};
+  lua_settop(L, 3);
+  lwindow_push(L);
+  int status = lobject_attempt(L, &self->base, try_peek, &grant, deadline);
+  if (status != 0) return fail(L, self, status, SHMX_CONSUMER, lwait_is_patient(L, 3));
+  uint64_t count = grant.message.length / shmx_type_size(type);
+  push_view(L, self, CONSUMER_WINDOW, type, (void *)grant.message.data, count);
+  lua_pushstring(L, grant.message.tag == LVALUE_STRING ? "string" : "msgpack");
+  return 2;
+}
+
+static int channel_release(lua_State *L) {
+  struct lchannel *self = check(L);
+  int status = shmx_arena_object_check(&self->base.object);
+  if (status == 0) status = shmx_channel_release(&self->channel);
+  if (status != 0) return fail(L, self, status, SHMX_CONSUMER, true);
+  close_window(self, CONSUMER_WINDOW);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int channel_fd(lua_State *L) {
+  struct lchannel *self = check(L);
+  int fd, status = shmx_arena_object_check(&self->base.object);
+  if (status == 0) status = shmx_channel_fd(&self->channel, &fd);
+  if (status != 0) return lobject_return(L, &self->base, status, 0);
+  lua_pushinteger(L, fd);
+  return 1;
+}
+
+/* ---- status and registration ---- */
+
+static void set_integer(lua_State *L, const char *field, uint64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, field);
+}
+
+static void set_boolean(lua_State *L, const char *field, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, field);
+}
+
+static int channel_stat(lua_State *L) {
+  struct lchannel *self = check(L);
+  int status = shmx_arena_object_check(&self->base.object);
+  if (status != 0) return lobject_return(L, &self->base, status, 0);
+  shmx_channel_status stat;
+  shmx_channel_stat(&self->channel, &stat);
+  lua_createtable(L, 0, 8);
+  set_integer(L, "capacity", stat.capacity);
+  set_integer(L, "limit", shmx_channel_limit(&self->channel));
+  set_integer(L, "used", stat.used);
+  set_integer(L, "sent", stat.sent);
+  set_integer(L, "received", stat.received);
+  set_boolean(L, "receivers_wait", stat.receivers_wait);
+  set_boolean(L, "senders_wait", stat.senders_wait);
+  set_boolean(L, "finished", stat.finished);
+  return 1;
+}
+
+void lchannel_register(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"send", channel_send},
+      {"send_all", channel_send_all},
+      {"receive", channel_receive},
+      {"receive_all", channel_receive_all},
+      {"messages", channel_messages},
+      {"finish", channel_finish},
+      {"reserve", channel_reserve},
+      {"commit", channel_commit},
+      {"peek", channel_peek},
+      {"release", channel_release},
+      {"fd", channel_fd},
+      {"stat", channel_stat},
+      {NULL, NULL},
+  };
+  lobject_register(L, &channel_type, methods);
+}

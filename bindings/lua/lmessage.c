@@ -1,0 +1,56 @@
+/* lmessage.c: buffers and options. Touches core. */
+#include "lua/lmessage.h"
+
+#include <string.h>
+
+void lbuffer_start(struct lbuffer *buffer) {
+  buffer->data = buffer->small;
+  buffer->room = sizeof buffer->small;
+}
+
+void lbuffer_grow(lua_State *L, struct lbuffer *buffer, size_t length) {
+  buffer->room = (length + 7) & ~(size_t)7; /* topics copy whole words */
+  buffer->data = lua_newuserdatauv(L, buffer->room, 0);
+}
+
+int lmessage_option(lua_State *L, int index, const char *name) {
+  if (lua_isnoneornil(L, index)) return lua_pushnil(L), LUA_TNIL;
+  luaL_checktype(L, index, LUA_TTABLE);
+  lua_pushstring(L, name);
+  return lua_rawget(L, index);
+}
+
+void lmessage_check_options(lua_State *L, int index, const char *const *names) {
+  if (lua_isnoneornil(L, index)) return;
+  luaL_checktype(L, index, LUA_TTABLE);
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    const char *const *known = names;
+    while (*known != NULL && strcmp(*known, name) != 0)
+      known++;
+    if (*known != NULL) continue;
+    luaL_Buffer list;
+    luaL_buffinit(L, &list);
+    for (known = names; *known != NULL; known++) {
+      luaL_addstring(&list, known == names ? "" : ", ");
+      luaL_addstring(&list, *known);
+    }
+    luaL_pushresult(&list);
+    luaL_argerror(
+        L, index,
+        lua_pushfstring(L, "unknown option '%s'; there are %s", name, lua_tostring(L, -1)));
+  }
+}
+
+int lmessage_spin(lua_State *L, int index) {
+  int spin = -1;
+  if (lmessage_option(L, index, "spin") != LUA_TNIL) {
+    int whole;
+    lua_Integer times = lua_tointegerx(L, -1, &whole);
+    luaL_argcheck(L, whole && times >= 0 && times <= 1000000, index,
+                  "option spin is how often to look before sleeping, 0 to 1000000");
+    spin = (int)times;
+  }
+  lua_pop(L, 1);
+  return spin;
+}

@@ -1,0 +1,32 @@
+/*
+ * lmessage.h: what channels, topics and services share: a buffer to receive into, the options that
+ * they take. Touches core.
+ */
+#ifndef SHMX_LUA_LMESSAGE_H
+#define SHMX_LUA_LMESSAGE_H
+
+#include "lua/lobject.h"
+
+/* A buffer on the C stack for what is small; for the rest a userdata, of its own for each call:
+ * what is decoded from it may collect garbage, whose finalizers may receive. */
+struct lbuffer {
+  void *data;
+  size_t room;
+  _Alignas(8) unsigned char small[1024];
+};
+
+void lbuffer_start(struct lbuffer *buffer);
+
+/* Room for so many bytes; pushes something. */
+void lbuffer_grow(lua_State *L, struct lbuffer *buffer, size_t length);
+
+/* The field of the table of options at `index`, or nil, pushed. Raises where it is no table. */
+int lmessage_option(lua_State *L, int index, const char *name);
+
+/* Raises if the table of options at `index` has others than these, whose list ends with NULL. */
+void lmessage_check_options(lua_State *L, int index, const char *const *names);
+
+/* The option spin: how often to look before sleeping; -1 where there is none. */
+int lmessage_spin(lua_State *L, int index);
+
+#endif

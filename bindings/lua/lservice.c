@@ -1,0 +1,313 @@
+/* lservice.c: s:call; for request, reply in s:requests(). Touches core. */
+#include "lua/larena.h"
+#include "lua/larg.h"
+#include "lua/lchannel.h"
+#include "lua/lerror.h"
+#include "lua/lmessage.h"
+#include "lua/lvalue.h"
+#include "lua/lwait.h"
+
+#include <string.h>
+
+#define REQUEST_NAME "shm.request"
+#define SERVER_NAME  "shm.server"
+
+struct lservice {
+  struct lobject base;
+  shmx_service service;
+  bool retry; /* a call whose server died is made again */
+};
+
+static void opened(struct lobject *self, uint64_t count) {
+  shmx_service_open(&((struct lservice *)self)->service, self->object.memory.object.data, count);
+}
+
+static void closing(shmx_arena_object *object) {
+  struct lobject *base = (struct lobject *)((char *)object - offsetof(struct lobject, object));
+  shmx_service_close(&((struct lservice *)base)->service);
+}
+
+static const struct lobject_type service_type = {
+    "shm.service", SHMX_KIND_SERVICE, sizeof(struct lservice), opened, closing, 0};
+
+static struct lservice *check(lua_State *L) {
+  return lobject_check(L, 1, &service_type);
+}
+
+enum { DEFAULT_LIMIT = 4096 };
+
+int lservice_open(lua_State *L) {
+  static const char *const options[] = {"retry", NULL};
+  shmx_arena *arena = larena_check(L);
+  uint64_t size = lua_isnoneornil(L, 3) ? DEFAULT_LIMIT : larg_size(L, 3);
+  luaL_argcheck(L, size <= SHMX_SERVICE_LIMIT_MAX, 3, "requests and replies have at most 16M");
+  lmessage_check_options(L, 4, options);
+  lmessage_option(L, 4, "retry");
+  bool retry = lua_toboolean(L, -1);
+  shmx_kind kind = shmx_service_kind((size + 63) & ~UINT64_C(63));
+  struct lservice *self = (struct lservice *)lobject_open(L, arena, 2, &kind, &service_type);
+  if (self == NULL) return 3;
+  self->retry |= retry;
+  return 1;
+}
+
+static int fail(lua_State *L, struct lservice *self, int status) {
+  const char *name = lobject_push_name(L, &self->base);
+  switch (status) {
+  case -EMSGSIZE:
+    return luaL_error(L, "the message is too large for %s: it takes %I bytes at most", name,
+                      (LUAI_UACINT)self->service.limit);
+  case -EOWNERDEAD:
+    lua_pushfstring(L, "%s: the server died before it replied", name);
+    break;
+  case -ETIMEDOUT:
+    lua_pushfstring(L, "%s: no reply came in time", name);
+    break;
+  case -ECANCELED:
+    lua_pushfstring(L, "%s: the caller does not wait for the reply any more", name);
+    break;
+  case -EPIPE:
+    lua_pushfstring(L, "%s is finished", name);
+    break;
+  default:
+    return lobject_return(L, &self->base, status, 0);
+  }
+  return lerror_return_message(L, status);
+}
+
+/* ---- calling ---- */
+
+struct call {
+  const shmx_message *request;
+  shmx_request begun;
+  struct lbuffer buffer;
+  shmx_message reply;
+};
+
+static int try_begin(struct lobject *self, void *context, int64_t deadline) {
+  struct call *call = context;
+  return shmx_service_begin(&((struct lservice *)self)->service, call->request, deadline,
+                            &call->begun);
+}
+
+static int try_await(struct lobject *self, void *context, int64_t deadline) {
+  struct call *call = context;
+  return shmx_service_await(&((struct lservice *)self)->service, &call->begun, call->buffer.data,
+                            &call->reply, deadline);
+}
+
+/* What a hook raises while we wait gives the call up, too. */
+static int await_protected(lua_State *L) {
+  struct lservice *self = lua_touserdata(L, 1);
+  struct call *call = lua_touserdata(L, 2);
+  int64_t deadline = lua_tointeger(L, 3);
+  lua_pushinteger(L, lobject_attempt(L, &self->base, try_await, call, deadline));
+  return 1;
+}
+
+static int await(lua_State *L, struct lservice *self, struct call *call, int64_t deadline) {
+  lua_pushcfunction(L, await_protected);
+  lua_pushvalue(L, 1);
+  lua_pushlightuserdata(L, call);
+  lua_pushinteger(L, deadline);
+  int failed = lua_pcall(L, 3, 1, 0);
+  if (shmx_arena_object_check(&self->base.object) == 0)
+    shmx_service_end(&self->service, &call->begun);
+  if (failed != LUA_OK) lua_error(L);
+  int status = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return status;
+}
+
+static int service_call(lua_State *L) {
+  struct lservice *self = check(L);
+  int64_t deadline = lwait_check_deadline(L, 3);
+  lua_settop(L, 3);
+  shmx_message request = lvalue_encode(L, 2, self->service.limit);
+  struct call call = {.request = &request};
+  int status;
+  lbuffer_start(&call.buffer);
+  if (self->service.limit > call.buffer.room) lbuffer_grow(L, &call.buffer, self->service.limit);
+  do {
+    status = lobject_attempt(L, &self->base, try_begin, &call, deadline);
+    if (status == 0) status = await(L, self, &call, deadline);
+  } while (status == -EOWNERDEAD && self->retry);
+  if (status == 0 && call.reply.tag == LVALUE_ERROR) {
+    lua_pushlstring(L, call.reply.data, call.reply.length);
+    return lerror_return_message(L, -EREMOTE);
+  }
+  if (status == 0) status = lvalue_push(L, &call.reply);
+  return status == 0 ? 1 : fail(L, self, status);
+}
+
+/* ---- serving ---- */
+
+/* A request that was taken; its user value is the service. */
+struct lrequest {
+  const void *tag;
+  struct lservice *service; /* NULL: it was replied to */
+  shmx_request request;
+};
+
+/* What the loop is at; its user values are the service and the request. */
+struct lserver {
+  const void *tag;
+  struct lservice *service;
+};
+
+static const char request_tag, server_tag;
+
+static struct lrequest *push_request(lua_State *L) {
+  struct lrequest *self = lua_newuserdatauv(L, sizeof *self, 1);
+  memset(self, 0, sizeof *self);
+  self->tag = &request_tag;
+  luaL_setmetatable(L, REQUEST_NAME);
+  lua_getiuservalue(L, 1, 1);
+  lua_setiuservalue(L, -2, 1);
+  return self;
+}
+
+static int send_reply(struct lrequest *self, const shmx_message *message) {
+  struct lservice *service = self->service;
+  int status = shmx_arena_object_check(&service->base.object);
+  if (status == 0) status = shmx_service_reply(&service->service, &self->request, message);
+  if (status != -EMSGSIZE) self->service = NULL;
+  return status;
+}
+
+/* An error as text, cut where it is too long. */
+static int send_error(struct lrequest *self, const char *text, size_t length) {
+  uint64_t limit = self->service->service.limit;
+  shmx_message message = {text, (uint32_t)(length < limit ? length : limit), LVALUE_ERROR};
+  return send_reply(self, &message);
+}
+
+/* reply(value), or reply(nil, message): the request is in upvalue 1. */
+static int reply(lua_State *L) {
+  struct lrequest *self = lua_touserdata(L, lua_upvalueindex(1));
+  struct lservice *service = self->service;
+  if (service == NULL) return luaL_error(L, "this request was replied to already");
+  lua_settop(L, 2);
+  int status;
+  if (lua_isnil(L, 1) && !lua_isnil(L, 2)) {
+    size_t length;
+    const char *text = luaL_tolstring(L, 2, &length);
+    status = send_error(self, text, length);
+  } else {
+    shmx_message message = lvalue_encode(L, 1, service->service.limit);
+    status = send_reply(self, &message);
+  }
+  if (status != 0) return fail(L, service, status);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* What nobody can reply to any more fails the call. */
+static int request_gc(lua_State *L) {
+  static const char text[] = "the server has dropped the request";
+  struct lrequest *self = lua_touserdata(L, 1);
+  if (self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &request_tag &&
+      self->service != NULL)
+    send_error(self, text, sizeof text - 1);
+  return 0;
+}
+
+struct taking {
+  struct lbuffer buffer;
+  shmx_request request;
+};
+
+static int try_take(struct lobject *self, void *context, int64_t deadline) {
+  struct taking *taking = context;
+  return shmx_service_take(&((struct lservice *)self)->service, taking->buffer.data,
+                           &taking->request, deadline);
+}
+
+enum { SERVER_SERVICE = 1, SERVER_REQUEST };
+
+/* The loop's next step: the server is at 1. */
+static int next_request(lua_State *L) {
+  struct lserver *self = lua_touserdata(L, 1);
+  bool ours = self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &server_tag;
+  if (!ours) return luaL_typeerror(L, 1, SERVER_NAME);
+  struct lservice *service = self->service;
+  struct taking taking;
+  lua_settop(L, 1);
+  struct lrequest *request = push_request(L);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 1, SERVER_REQUEST);
+  lbuffer_start(&taking.buffer);
+  if (service->service.limit > taking.buffer.room)
+    lbuffer_grow(L, &taking.buffer, service->service.limit);
+  int status = lobject_attempt(L, &service->base, try_take, &taking, SHMX_FOREVER);
+  if (status == -EPIPE) return lua_pushnil(L), 1;
+  if (status == 0) {
+    request->service = service;
+    request->request = taking.request;
+    status = lvalue_push(L, &taking.request.message);
+    if (status == 0) {
+      lua_pushvalue(L, 2);
+      lua_pushcclosure(L, reply, 1);
+      return 2;
+    }
+  }
+  fail(L, service, status);
+  return luaL_error(L, "%s", lua_tostring(L, -2));
+}
+
+/* The loop is left: by an error, which then is the reply. */
+static int server_close(lua_State *L) {
+  struct lserver *self = lua_touserdata(L, 1);
+  bool ours = self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &server_tag;
+  if (!ours || lua_isnoneornil(L, 2)) return 0;
+  lua_getiuservalue(L, 1, SERVER_REQUEST);
+  struct lrequest *request = lua_touserdata(L, -1);
+  if (request == NULL || request->service == NULL) return 0;
+  size_t length;
+  const char *text = luaL_tolstring(L, 2, &length);
+  send_error(request, text, length);
+  return 0;
+}
+
+static int service_requests(lua_State *L) {
+  struct lservice *service = check(L);
+  lua_pushcfunction(L, next_request);
+  struct lserver *self = lua_newuserdatauv(L, sizeof *self, 2);
+  self->tag = &server_tag;
+  self->service = service;
+  luaL_setmetatable(L, SERVER_NAME);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, SERVER_SERVICE);
+  lua_pushnil(L);
+  lua_pushvalue(L, -2);
+  return 4;
+}
+
+static int try_finish(struct lobject *self, void *context, int64_t deadline) {
+  (void)context;
+  return shmx_service_finish(&((struct lservice *)self)->service, deadline);
+}
+
+static int service_finish(lua_State *L) {
+  struct lservice *self = check(L);
+  int status = lobject_attempt(L, &self->base, try_finish, NULL, SHMX_FOREVER);
+  if (status != 0) return fail(L, self, status);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+void lservice_register(lua_State *L) {
+  static const luaL_Reg methods[] = {{"call", service_call},
+                                     {"requests", service_requests},
+                                     {"finish", service_finish},
+                                     {NULL, NULL}};
+  lobject_register(L, &service_type, methods);
+  luaL_newmetatable(L, REQUEST_NAME);
+  lua_pushcfunction(L, request_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  luaL_newmetatable(L, SERVER_NAME);
+  lua_pushcfunction(L, server_close);
+  lua_setfield(L, -2, "__close");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,230 @@
+/* ltopic.c: t:publish, t:subscribe; s:receive, s:messages. Touches core. */
+#include "lua/larena.h"
+#include "lua/larg.h"
+#include "lua/lchannel.h"
+#include "lua/lerror.h"
+#include "lua/lmessage.h"
+#include "lua/lvalue.h"
+#include "lua/lwait.h"
+
+#include <string.h>
+
+#define SUBSCRIPTION_NAME "shm.subscription"
+
+struct ltopic {
+  struct lobject base;
+  shmx_topic topic;
+};
+
+static void opened(struct lobject *self, uint64_t count) {
+  shmx_topic_open(&((struct ltopic *)self)->topic, self->object.memory.object.data, count);
+}
+
+static const struct lobject_type topic_type = {
+    "shm.topic", SHMX_KIND_TOPIC, sizeof(struct ltopic), opened, NULL, 0};
+
+static struct ltopic *check(lua_State *L) {
+  return lobject_check(L, 1, &topic_type);
+}
+
+int ltopic_open(lua_State *L) {
+  shmx_arena *arena = larena_check(L);
+  uint64_t size = larg_size(L, 3);
+  luaL_argcheck(L, size <= SHMX_CHANNEL_MAX, 3, "a topic has at most 2G");
+  shmx_kind kind = shmx_topic_kind(shmx_channel_capacity(size));
+  return lobject_open(L, arena, 2, &kind, &topic_type) != NULL ? 1 : 3;
+}
+
+static int fail(lua_State *L, struct lobject *self, int status, bool waited) {
+  const char *name = lobject_push_name(L, self);
+  if (status == -EPIPE)
+    lua_pushfstring(L, "%s is finished", name);
+  else if (status == -ETIMEDOUT)
+    lua_pushfstring(L, "%s has no new message", name);
+  else
+    return lobject_return(L, self, status, 0);
+  return lerror_return_message(L, status == -ETIMEDOUT && !waited ? -EAGAIN : status);
+}
+
+/* ---- publishing ---- */
+
+static int try_publish(struct lobject *self, void *message, int64_t deadline) {
+  return shmx_topic_publish(&((struct ltopic *)self)->topic, message, deadline);
+}
+
+static int topic_publish(lua_State *L) {
+  struct ltopic *self = check(L);
+  lua_settop(L, 2);
+  shmx_message message = lvalue_encode(L, 2, shmx_topic_limit(&self->topic));
+  int status = lobject_attempt(L, &self->base, try_publish, &message, SHMX_FOREVER);
+  if (status == -EMSGSIZE)
+    return luaL_error(L, "the message is too large for %s: it takes %I bytes at most",
+                      lobject_push_name(L, &self->base),
+                      (LUAI_UACINT)shmx_topic_limit(&self->topic));
+  if (status != 0) return fail(L, &self->base, status, true);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int try_finish(struct lobject *self, void *context, int64_t deadline) {
+  (void)context;
+  return shmx_topic_finish(&((struct ltopic *)self)->topic, deadline);
+}
+
+static int topic_finish(lua_State *L) {
+  struct ltopic *self = check(L);
+  int status = lobject_attempt(L, &self->base, try_finish, NULL, SHMX_FOREVER);
+  if (status != 0) return fail(L, &self->base, status, true);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int topic_stat(lua_State *L) {
+  struct ltopic *self = check(L);
+  int status = shmx_arena_object_check(&self->base.object);
+  if (status != 0) return lobject_return(L, &self->base, status, 0);
+  shmx_topic_status stat;
+  shmx_topic_stat(&self->topic, &stat);
+  lua_createtable(L, 0, 5);
+  lua_pushinteger(L, (lua_Integer)stat.capacity);
+  lua_setfield(L, -2, "capacity");
+  lua_pushinteger(L, (lua_Integer)shmx_topic_limit(&self->topic));
+  lua_setfield(L, -2, "limit");
+  lua_pushinteger(L, (lua_Integer)stat.used);
+  lua_setfield(L, -2, "used");
+  lua_pushinteger(L, (lua_Integer)stat.published);
+  lua_setfield(L, -2, "published");
+  lua_pushboolean(L, stat.finished);
+  lua_setfield(L, -2, "finished");
+  return 1;
+}
+
+/* ---- subscribing ---- */
+
+/* Its user value is the topic. */
+struct lsubscription {
+  const void *tag;
+  struct lobject *topic;
+  shmx_subscription subscription;
+};
+
+static const char tag;
+
+struct start {
+  shmx_subscription *subscription;
+  bool oldest;
+  int spin;
+};
+
+static int try_subscribe(struct lobject *self, void *context, int64_t deadline) {
+  const struct start *start = context;
+  return shmx_topic_subscribe(&((struct ltopic *)self)->topic, start->oldest, start->spin, deadline,
+                              start->subscription);
+}
+
+static int topic_subscribe(lua_State *L) {
+  static const char *const options[] = {"from", "spin", NULL};
+  static const char *const starts[] = {"latest", "oldest", NULL};
+  struct ltopic *self = check(L);
+  lua_settop(L, 2);
+  lmessage_check_options(L, 2, options);
+  lmessage_option(L, 2, "from");
+  bool oldest = luaL_checkoption(L, -1, "latest", starts) == 1;
+  struct start start = {NULL, oldest, lmessage_spin(L, 2)};
+  struct lsubscription *subscription = lua_newuserdatauv(L, sizeof *subscription, 1);
+  memset(subscription, 0, sizeof *subscription);
+  subscription->tag = &tag;
+  subscription->topic = &self->base;
+  start.subscription = &subscription->subscription;
+  luaL_setmetatable(L, SUBSCRIPTION_NAME);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  int status = lobject_attempt(L, &self->base, try_subscribe, &start, SHMX_FOREVER);
+  return status == 0 ? 1 : fail(L, &self->base, status, true);
+}
+
+static struct lsubscription *check_subscription(lua_State *L) {
+  struct lsubscription *self = lua_touserdata(L, 1);
+  bool ours = self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &tag;
+  if (!ours) luaL_typeerror(L, 1, SUBSCRIPTION_NAME " (methods are called with a colon)");
+  return self;
+}
+
+/* ---- receiving ---- */
+
+struct receipt {
+  shmx_subscription *subscription;
+  struct lbuffer buffer;
+  shmx_message message;
+  uint64_t lost;
+};
+
+static int try_receive(struct lobject *topic, void *context, int64_t deadline) {
+  (void)topic;
+  struct receipt *receipt = context;
+  return shmx_subscription_receive(receipt->subscription, receipt->buffer.data,
+                                   receipt->buffer.room, &receipt->message, &receipt->lost,
+                                   deadline);
+}
+
+/* Pushes a message's value, and how many were lost before it. Returns the status. */
+static int receive(lua_State *L, struct lsubscription *self, int64_t deadline) {
+  struct receipt receipt = {.subscription = &self->subscription};
+  lbuffer_start(&receipt.buffer);
+  int status = lobject_attempt(L, self->topic, try_receive, &receipt, deadline);
+  while (status == -EMSGSIZE) {
+    lbuffer_grow(L, &receipt.buffer, receipt.message.length);
+    status = lobject_attempt(L, self->topic, try_receive, &receipt, deadline);
+  }
+  if (status == 0) status = lvalue_push(L, &receipt.message);
+  if (status == 0) lua_pushinteger(L, (lua_Integer)receipt.lost);
+  return status;
+}
+
+static int subscription_receive(lua_State *L) {
+  struct lsubscription *self = check_subscription(L);
+  int64_t deadline = lwait_check_deadline(L, 2);
+  int status = receive(L, self, deadline);
+  return status == 0 ? 2 : fail(L, self->topic, status, lwait_is_patient(L, 2));
+}
+
+/* for value, lost in s:messages() do: until the topic is finished. */
+static int next_message(lua_State *L) {
+  lua_settop(L, 1);
+  struct lsubscription *self = check_subscription(L);
+  int status = receive(L, self, SHMX_FOREVER);
+  if (status == 0) return 2;
+  if (status == -EPIPE) return lua_pushnil(L), 1;
+  fail(L, self->topic, status, true);
+  return luaL_error(L, "%s", lua_tostring(L, -2));
+}
+
+static int subscription_messages(lua_State *L) {
+  check_subscription(L);
+  lua_pushcfunction(L, next_message);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+static int subscription_tostring(lua_State *L) {
+  const struct lsubscription *self = check_subscription(L);
+  lua_pushfstring(L, "subscription of %s", lobject_push_name(L, self->topic));
+  return 1;
+}
+
+void ltopic_register(lua_State *L) {
+  static const luaL_Reg methods[] = {{"publish", topic_publish},
+                                     {"subscribe", topic_subscribe},
+                                     {"finish", topic_finish},
+                                     {"stat", topic_stat},
+                                     {NULL, NULL}};
+  static const luaL_Reg subscription_methods[] = {
+      {"receive", subscription_receive}, {"messages", subscription_messages}, {NULL, NULL}};
+  lobject_register(L, &topic_type, methods);
+  luaL_newmetatable(L, SUBSCRIPTION_NAME);
+  lua_pushcfunction(L, subscription_tostring);
+  lua_setfield(L, -2, "__tostring");
+  luaL_newlib(L, subscription_methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

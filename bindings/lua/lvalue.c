@@ -1,0 +1,319 @@
+/* lvalue.c: encoding and decoding, with the path to what does not fit. Touches core, msgpuck. */
+#include "lua/lvalue.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#define MP_SOURCE 1 /* the functions and tables of msgpuck are compiled into this file */
+#include <msgpuck.h>
+
+enum { DEPTH_MAX = 128 };
+
+/* ---- where we are in the value ---- */
+
+struct path {
+  const struct path *up; /* NULL: the value itself */
+  const void *table;     /* what `key` is in */
+  int key;               /* its place on the stack */
+};
+
+/* Pushes "value.jobs[3].callback". */
+static const char *push_path(lua_State *L, const struct path *path) {
+  if (path == NULL) return lua_pushliteral(L, "value");
+  const char *table = push_path(L, path->up);
+  luaL_checkstack(L, 4, "the path to a value");
+  if (lua_type(L, path->key) == LUA_TSTRING)
+    return lua_pushfstring(L, "%s.%s", table, lua_tostring(L, path->key));
+  if (lua_isinteger(L, path->key))
+    return lua_pushfstring(L, "%s[%I]", table, (LUAI_UACINT)lua_tointeger(L, path->key));
+  return lua_pushfstring(L, "%s[%s]", table, luaL_tolstring(L, path->key, NULL));
+}
+
+static void raise(lua_State *L, const struct path *path, const char *what) {
+  luaL_error(L, "%s %s", push_path(L, path), what);
+}
+
+/* ---- the buffer that is encoded into: a userdata, replaced by a larger one where it is full ----
+ */
+
+struct output {
+  lua_State *L;
+  int index; /* of the userdata */
+  char *data;
+  size_t length, room, limit;
+};
+
+static void start(struct output *output, lua_State *L, size_t room, size_t limit) {
+  *output = (struct output){.L = L, .room = room, .limit = limit};
+  output->data = lua_newuserdatauv(L, room, 0);
+  output->index = lua_gettop(L);
+}
+
+/* Where so many bytes may be written. */
+static char *need(struct output *output, size_t length) {
+  if (length > output->room - output->length) {
+    size_t room = output->room * 2 + length;
+    char *data = lua_newuserdatauv(output->L, room, 0);
+    memcpy(data, output->data, output->length);
+    lua_replace(output->L, output->index);
+    output->data = data;
+    output->room = room;
+  }
+  return output->data + output->length;
+}
+
+static void wrote(struct output *output, const char *end) {
+  output->length = (size_t)(end - output->data);
+}
+
+/* ---- encoding ---- */
+
+/* Is it UTF-8, as RFC 3629 has it? */
+static bool is_utf8(const unsigned char *at, size_t length) {
+  const unsigned char *end = at + length;
+  while (at < end) {
+    unsigned char lead = *at++;
+    if (lead < 0x80) continue;
+    int more = lead >= 0xc2 && lead <= 0xdf   ? 1
+               : (lead & 0xf0) == 0xe0        ? 2
+               : lead >= 0xf0 && lead <= 0xf4 ? 3
+                                              : 0;
+    if (more == 0 || end - at < more) return false;
+    if ((lead == 0xe0 && at[0] < 0xa0) || (lead == 0xed && at[0] > 0x9f) ||
+        (lead == 0xf0 && at[0] < 0x90) || (lead == 0xf4 && at[0] > 0x8f))
+      return false;
+    for (; more > 0; more--)
+      if ((*at++ & 0xc0) != 0x80) return false;
+  }
+  return true;
+}
+
+static void encode_string(struct output *output, int index) {
+  size_t length;
+  const char *text = lua_tolstring(output->L, index, &length);
+  if (length > UINT32_MAX)
+    luaL_error(output->L, "a string of %I bytes in a value", (LUAI_UACINT)length);
+  char *at = need(output, 5 + length);
+  bool text_like = is_utf8((const unsigned char *)text, length);
+  wrote(output, text_like ? mp_encode_str(at, text, (uint32_t)length)
+                          : mp_encode_bin(at, text, (uint32_t)length));
+}
+
+static void encode_number(struct output *output, int index) {
+  char *at = need(output, 9);
+  if (!lua_isinteger(output->L, index)) {
+    wrote(output, mp_encode_double(at, lua_tonumber(output->L, index)));
+    return;
+  }
+  lua_Integer integer = lua_tointeger(output->L, index);
+  wrote(output, integer < 0 ? mp_encode_int(at, integer) : mp_encode_uint(at, (uint64_t)integer));
+}
+
+/* Counts entries; says whether their keys are 1 to that. No metamethods are called. */
+static bool is_array(lua_State *L, int index, uint32_t *count) {
+  lua_Unsigned border = lua_rawlen(L, index), entries = 0;
+  bool dense = true;
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    entries++;
+    lua_Integer key = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
+    dense &= key >= 1 && (lua_Unsigned)key <= border;
+  }
+  *count = (uint32_t)entries;
+  return dense && entries == border;
+}
+
+static void encode(struct output *output, int index, const struct path *path, int depth);
+
+static void check_table(struct output *output, const void *table, const struct path *path,
+                        int depth) {
+  for (const struct path *above = path; above != NULL; above = above->up)
+    if (above->table == table) raise(output->L, path, "is a table that it is in");
+  if (depth >= DEPTH_MAX) raise(output->L, path, "is deeper than 128 tables");
+}
+
+static void encode_table(struct output *output, int index, const struct path *up, int depth) {
+  lua_State *L = output->L;
+  uint32_t count;
+  struct path path = {up, lua_topointer(L, index), 0};
+  check_table(output, path.table, up, depth);
+  luaL_checkstack(L, 8, "a value in a message");
+  bool array = is_array(L, index, &count);
+  char *at = need(output, 5);
+  wrote(output, array ? mp_encode_array(at, count) : mp_encode_map(at, count));
+  if (array) {
+    for (uint32_t i = 1; i <= count; i++) {
+      lua_pushinteger(L, i);
+      path.key = lua_gettop(L);
+      lua_rawgeti(L, index, i);
+      encode(output, lua_gettop(L), &path, depth + 1);
+      lua_pop(L, 2);
+    }
+    return;
+  }
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    path.key = lua_gettop(L) - 1;
+    encode(output, path.key, &path, depth + 1);
+    encode(output, lua_gettop(L), &path, depth + 1);
+  }
+}
+
+/* What is too large already is not encoded to its end, which may be far: a table may be in many. */
+static void encode(struct output *output, int index, const struct path *path, int depth) {
+  if (output->length > output->limit) return;
+  switch (lua_type(output->L, index)) {
+  case LUA_TBOOLEAN:
+    wrote(output, mp_encode_bool(need(output, 1), lua_toboolean(output->L, index)));
+    return;
+  case LUA_TNUMBER:
+    encode_number(output, index);
+    return;
+  case LUA_TSTRING:
+    encode_string(output, index);
+    return;
+  case LUA_TTABLE:
+    encode_table(output, index, path, depth);
+    return;
+  default: {
+    const char *type = luaL_typename(output->L, index);
+    raise(output->L, path,
+          lua_pushfstring(output->L, "is %s%s, which no message carries",
+                          lua_isnil(output->L, index) ? "" : "a ", type));
+  }
+  }
+}
+
+shmx_message lvalue_encode(lua_State *L, int index, uint64_t limit) {
+  struct output output;
+  size_t length;
+  if (lua_type(L, index) == LUA_TSTRING) {
+    const char *text = lua_tolstring(L, index, &length);
+    if (length > UINT32_MAX) luaL_error(L, "a message of %I bytes", (LUAI_UACINT)length);
+    return (shmx_message){text, (uint32_t)length, LVALUE_STRING};
+  }
+  start(&output, L, 256, limit);
+  encode(&output, lua_absindex(L, index), NULL, 0);
+  if (output.length > UINT32_MAX)
+    luaL_error(L, "a message of %I bytes", (LUAI_UACINT)output.length);
+  return (shmx_message){output.data, (uint32_t)output.length, LVALUE_MSGPACK};
+}
+
+/* ---- decoding: nothing is read that was not checked to be there ---- */
+
+struct input {
+  lua_State *L;
+  const char *at, *end;
+};
+
+static bool decode(struct input *input, int depth);
+
+/* The count of an array or map whose head is there; each entry has at least a byte. */
+static bool decode_count(struct input *input, bool array, uint32_t *count) {
+  ptrdiff_t left = input->end - input->at;
+  ptrdiff_t missing =
+      array ? mp_check_array(input->at, input->end) : mp_check_map(input->at, input->end);
+  if (left < 1 || missing > 0) return false;
+  *count = array ? mp_decode_array(&input->at) : mp_decode_map(&input->at);
+  return (int64_t)*count * (array ? 1 : 2) <= input->end - input->at;
+}
+
+/* A count may be a lie that costs nothing to tell: tables grow as they are filled. */
+static int room_for(uint32_t count) {
+  return count < 1024 ? (int)count : 1024;
+}
+
+static bool decode_array(struct input *input, int depth) {
+  uint32_t count;
+  if (!decode_count(input, true, &count)) return false;
+  lua_createtable(input->L, room_for(count), 0);
+  for (uint32_t i = 1; i <= count; i++) {
+    if (!decode(input, depth)) return false;
+    lua_rawseti(input->L, -2, i);
+  }
+  return true;
+}
+
+static bool is_key(lua_State *L) {
+  if (lua_isnil(L, -1)) return false;
+  return lua_type(L, -1) != LUA_TNUMBER || lua_tonumber(L, -1) == lua_tonumber(L, -1);
+}
+
+static bool decode_map(struct input *input, int depth) {
+  uint32_t count;
+  if (!decode_count(input, false, &count)) return false;
+  lua_createtable(input->L, 0, room_for(count));
+  for (uint32_t i = 0; i < count; i++) {
+    if (!decode(input, depth) || !is_key(input->L) || !decode(input, depth)) return false;
+    lua_rawset(input->L, -3);
+  }
+  return true;
+}
+
+static void push_unsigned(lua_State *L, uint64_t number) {
+  if (number <= LUA_MAXINTEGER)
+    lua_pushinteger(L, (lua_Integer)number);
+  else
+    lua_pushnumber(L, (lua_Number)number);
+}
+
+/* A value that is no table, and is wholly there. */
+static bool decode_scalar(struct input *input, enum mp_type type) {
+  lua_State *L = input->L;
+  uint32_t length;
+  const char *text;
+  switch (type) {
+  case MP_NIL:
+    mp_decode_nil(&input->at);
+    lua_pushnil(L);
+    return true;
+  case MP_BOOL:
+    lua_pushboolean(L, mp_decode_bool(&input->at));
+    return true;
+  case MP_UINT:
+    push_unsigned(L, mp_decode_uint(&input->at));
+    return true;
+  case MP_INT:
+    lua_pushinteger(L, mp_decode_int(&input->at));
+    return true;
+  case MP_FLOAT:
+    lua_pushnumber(L, (lua_Number)mp_decode_float(&input->at));
+    return true;
+  case MP_DOUBLE:
+    lua_pushnumber(L, mp_decode_double(&input->at));
+    return true;
+  case MP_STR:
+    text = mp_decode_str(&input->at, &length);
+    lua_pushlstring(L, text, length);
+    return true;
+  case MP_BIN:
+    text = mp_decode_bin(&input->at, &length);
+    lua_pushlstring(L, text, length);
+    return true;
+  default:
+    return false; /* an extension */
+  }
+}
+
+static bool decode(struct input *input, int depth) {
+  if (input->at >= input->end || depth > DEPTH_MAX) return false;
+  if ((unsigned char)*input->at == 0xc1) return false; /* no type has this byte */
+  enum mp_type type = mp_typeof(*input->at);
+  if (!lua_checkstack(input->L, 8)) return false;
+  if (type == MP_ARRAY) return decode_array(input, depth + 1);
+  if (type == MP_MAP) return decode_map(input, depth + 1);
+  const char *probe = input->at;
+  return mp_check(&probe, input->end) == 0 && decode_scalar(input, type);
+}
+
+int lvalue_push(lua_State *L, const shmx_message *message) {
+  if (message->tag == LVALUE_STRING) {
+    lua_pushlstring(L, message->data, message->length);
+    return 0;
+  }
+  int top = lua_gettop(L);
+  struct input input = {L, message->data, (const char *)message->data + message->length};
+  if (message->tag == LVALUE_MSGPACK && decode(&input, 0) && input.at == input.end &&
+      !lua_isnil(L, -1))
+    return 0;
+  lua_settop(L, top);
+  return -EBADMSG;
+}

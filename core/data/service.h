@@ -1,0 +1,81 @@
+/*
+ * service.h: requests and replies: a channel for the requests, which servers share, and for each
+ * caller a slot for the reply. Owns its memory. Touches sync, os, base.
+ *
+ * A handle is used by one thread at a time; the memory by any number of threads and processes. All
+ * functions return 0 or a negative errno. A server that is killed within a request fails that call
+ * and no other; a caller that is killed leaves its slot to the next.
+ */
+#ifndef SHMX_DATA_SERVICE_H
+#define SHMX_DATA_SERVICE_H
+
+#include "base/api.h"
+#include "data/channel.h"
+
+SHMX_BEGIN_DECLS
+
+enum { SHMX_CALLERS = 32 }; /* calls at once; more of them wait */
+
+#define SHMX_SERVICE_LIMIT_MAX (UINT64_C(1) << 24) /* bytes of a request or reply, at most */
+
+struct shmx_service_memory;
+
+/* A handle. All zero is a closed one. */
+typedef struct shmx_service {
+  struct shmx_service_memory *memory;
+  uint64_t limit; /* bytes of a request, and of a reply */
+  shmx_channel requests;
+  shmx_spin spin;
+} shmx_service;
+
+/* A request that a server has taken. */
+typedef struct shmx_request {
+  shmx_message message;
+  uint64_t number; /* of the call */
+  uint32_t slot;   /* of its caller */
+} shmx_request;
+
+/* `limit`: bytes of the largest request and reply; a multiple of 64 from 64. */
+SHMX_API shmx_kind shmx_service_kind(uint64_t limit);
+
+SHMX_API void shmx_service_open(shmx_service *service, void *memory, uint64_t limit);
+SHMX_API void shmx_service_close(shmx_service *service);
+
+/*
+ * Calls: sends a request and waits for the reply, which it copies into the buffer, of at least
+ * `limit` bytes. Errors: EOWNERDEAD (the server that had it has died); ETIMEDOUT; EMSGSIZE (over
+ * the limit); EINTR: the call is given up in these cases, and a reply that comes later is dropped;
+ * EPIPE (finished); EFAULT, EBADMSG.
+ */
+SHMX_API int shmx_service_call(shmx_service *service, const shmx_message *request, void *buffer,
+                               shmx_message *reply, int64_t deadline);
+
+/*
+ * The parts of shmx_service_call, for who has more to look after meanwhile.
+ * begin: sends the request. await: waits for the reply: ETIMEDOUT and EINTR leave the call as it
+ * was. end: gives the slot back; always, after a begin that returned 0.
+ */
+SHMX_API int shmx_service_begin(shmx_service *service, const shmx_message *message,
+                                int64_t deadline, shmx_request *call);
+SHMX_API int shmx_service_await(shmx_service *service, const shmx_request *call, void *buffer,
+                                shmx_message *reply, int64_t deadline);
+SHMX_API void shmx_service_end(shmx_service *service, const shmx_request *call);
+
+/*
+ * Takes the next request, into a buffer of at least `limit` bytes. Calls that were given up are
+ * passed over. Errors: ETIMEDOUT, EPIPE, EINTR, EFAULT, EBADMSG.
+ */
+SHMX_API int shmx_service_take(shmx_service *service, void *buffer, shmx_request *request,
+                               int64_t deadline);
+
+/* Replies. Errors: EMSGSIZE (over the limit), ECANCELED (the caller has given up, or died),
+ * ETIMEDOUT, EFAULT. */
+SHMX_API int shmx_service_reply(shmx_service *service, const shmx_request *request,
+                                const shmx_message *reply);
+
+/* No more calls. Errors: as shmx_channel_finish. */
+SHMX_API int shmx_service_finish(shmx_service *service, int64_t deadline);
+
+SHMX_END_DECLS
+
+#endif
