@@ -213,7 +213,7 @@ static void be_signalled_at_barrier(int unused) {
   world_begin(keep_silent);
   open_all();
   lie.place = scene.toys[BARRIER];
-  lie.value = 1;
+  lie.value = 1 | FUTEX_WAITERS;
   lie.width = 8;
   world.peer = take_and_signal;
   world.calls = 0;
@@ -293,6 +293,26 @@ static void end_behind_the_arena(int unused) {
 static void test_an_object_is_no_longer_than_its_entry(void **state) {
   (void)state;
   assert_child_passes(end_behind_the_arena, 0);
+}
+
+/* All places of this round are others', who live: there is none for us, and none behind them. */
+static void come_to_a_full_barrier(int unused) {
+  (void)unused;
+  begin_scene(0);
+  EXPECT(toys_run(&all, OPEN, 0, 0) == 0 && toys_run(&all, FIND, 0, BARRIER) == 0);
+  for (size_t place = 0; place < PARTIES; place++)
+    write_at(scene.toys[BARRIER] + 64 + place * 16, 1, 8);
+  world_begin(keep_silent);
+  EXPECT(toys_run(&all, BARRIER_USE, TIMEOUT, 0) == 0);
+  world.on = false;
+  expect_ends();
+  toys_run(&all, CLOSE, 0, 0);
+  end_scene();
+}
+
+static void test_a_full_barrier_has_no_more_places(void **state) {
+  (void)state;
+  assert_child_passes(come_to_a_full_barrier, 0);
 }
 
 /* Who lives is waited for; whoever is nobody, or dead, or ourselves has no lock of ours. */
@@ -375,6 +395,7 @@ int main(void) {
       cmocka_unit_test_teardown(test_a_sweep_asks_once_of_each_member, nothing_left),
       cmocka_unit_test_teardown(test_what_ends_within_a_unit_is_a_lie, nothing_left),
       cmocka_unit_test_teardown(test_an_object_is_no_longer_than_its_entry, nothing_left),
+      cmocka_unit_test_teardown(test_a_full_barrier_has_no_more_places, nothing_left),
       cmocka_unit_test_teardown(test_forged_owners_are_found_out_or_waited_for, nothing_left),
       cmocka_unit_test_teardown(test_who_comes_while_one_is_notified_is_notified_next,
                                 nothing_left),

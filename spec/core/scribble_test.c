@@ -234,16 +234,12 @@ static void *flip_on(void *unused) {
 }
 
 /* What is checked and what is used must have been read at once: else some round shows it. */
-static void work_with_flipping_word(size_t place, uint64_t value, unsigned first, unsigned last) {
+static void work_with_flipping_word(unsigned first, unsigned last) {
   pthread_t thread;
-  scene_reset(&scene);
-  flip.place = place;
-  memcpy(&flip.values[0], scene.memory + place, sizeof flip.values[0]);
-  flip.values[1] = value;
   EXPECT(toys_run(&all, OPEN, 0, 0) == 0);
   resting = false;
   EXPECT(pthread_create(&thread, NULL, flip_on, NULL) == 0);
-  int64_t deadline = shmx_clock_deadline(0.02);
+  int64_t deadline = shmx_clock_deadline(0.1);
   while (shmx_clock_now() < deadline) {
     toys_run(&all, FIND, 0, SEMAPHORE);
     for (unsigned which = first; which <= last; which++)
@@ -255,39 +251,50 @@ static void work_with_flipping_word(size_t place, uint64_t value, unsigned first
   toys_run(&all, CLOSE, 0, 0);
 }
 
-static void flip_entries(void) {
-  const uint64_t values[] = {0, UINT64_MAX - 63, scene.size / 64 * 64, UINT64_MAX};
-  for (size_t field = 0; field < 64; field += 8)
-    for (unsigned i = 0; i < sizeof values / sizeof *values; i++)
-      work_with_flipping_word(AT_ENTRIES + SEMAPHORE * ENTRY_SIZE + field, values[i], LIST, STAT);
-}
-
-/* Taken and free at once; what lies behind the last is nobody's. */
-static void flip_permits(void) {
-  size_t at = scene.toys[SEMAPHORE], end = at + scene.toy_sizes[SEMAPHORE];
-  for (size_t place = at + 64; place < end; place += 8) {
-    work_with_flipping_word(place, 1, ACQUIRE, RELEASE);
-    EXPECT(all_are(scene.memory + end, 0, scene.toys[CONDITION] - end));
+/* What no object can have, and what it has. */
+static void flip_entry(size_t field) {
+  const uint64_t values[] = {0, UINT64_MAX - 63, scene.size / 64 * 64};
+  for (unsigned i = 0; i < sizeof values / sizeof *values; i++) {
+    scene_reset(&scene);
+    flip.place = AT_ENTRIES + SEMAPHORE * ENTRY_SIZE + field;
+    memcpy(&flip.values[0], scene.memory + flip.place, 8);
+    flip.values[1] = values[i];
+    work_with_flipping_word(LIST, STAT);
   }
 }
 
-static void work_with_flipping_words(int permits) {
-  scene_begin(&scene, posix_name(permits).posix, SIZE);
-  toys_begin(&all, posix_name(permits), guarded_address(0, scene.length));
-  if (permits)
-    flip_permits();
+/* One permit that is free and taken at once, the others are taken; behind the last is nothing. */
+static void flip_permit(void) {
+  size_t at = scene.toys[SEMAPHORE] + 64, end = at + PERMITS * 8;
+  scene_reset(&scene);
+  for (size_t place = at; place < end; place += 8)
+    memcpy(scene.memory + place, &(uint64_t){1}, 8);
+  flip.place = end - 8;
+  flip.values[1] = 1;
+  work_with_flipping_word(ACQUIRE, RELEASE);
+  EXPECT(all_are(scene.memory + end, 0, scene.toys[CONDITION] - end));
+}
+
+enum { PERMIT, STATE, OFFSET, LENGTH, FLIPS };
+
+static void work_with_flipping_words(int which) {
+  static const size_t fields[FLIPS] = {[STATE] = 0, [OFFSET] = 16, [LENGTH] = 24};
+  scene_begin(&scene, posix_name(which).posix, SIZE);
+  toys_begin(&all, posix_name(which), guarded_address(0, scene.length));
+  if (which == PERMIT)
+    flip_permit();
   else
-    flip_entries();
+    flip_entry(fields[which]);
   scene_end(&scene);
 }
 
 static void test_a_field_that_is_now_this_now_that_is_read_once(void **state) {
   (void)state;
-  pid_t children[2];
-  for (int permits = 0; permits < 2; permits++)
-    children[permits] = start_child(work_with_flipping_words, permits);
-  for (int permits = 0; permits < 2; permits++)
-    expect_end(children[permits], "who worked with it");
+  pid_t children[FLIPS];
+  for (int which = 0; which < FLIPS; which++)
+    children[which] = start_child(work_with_flipping_words, which);
+  for (int which = 0; which < FLIPS; which++)
+    expect_end(children[which], "who worked with it");
 }
 
 static int begin_run(void **state) {
