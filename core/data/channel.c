@@ -6,10 +6,11 @@
  * after it, all: a dead owner's turn needs no repair.
  */
 #include "data/channel.h"
+#include "base/copy.h"
+#include "data/await.h"
 #include "data/end.h"
 #include "data/readiness.h"
 #include "data/ring.h"
-#include "sync/spin.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -91,20 +92,11 @@ static bool is_finished(const struct shmx_channel_memory *memory) {
   return atomic_load_explicit(&memory->finished, memory_order_acquire) != 0;
 }
 
-/*
- * Waits for an end to pass `seen`, or for the channel to be finished: looks for a while, then
- * sleeps. Returns 0, also for nothing; -ETIMEDOUT, -EINTR, -EFAULT.
- */
+/* Waits for an end to pass `seen`, or for the channel to be finished, also for nothing. */
 static int wait_for(shmx_channel *channel, struct shmx_event *event, const struct shmx_end *end,
                     uint64_t seen, int64_t deadline) {
-  int64_t start = shmx_clock_now();
-  if (start >= deadline) return -ETIMEDOUT;
-  if (shmx_spin_while(&channel->spin, &end->index, seen)) return 0;
-  uint32_t ticket = shmx_event_prepare(event);
-  if (shmx_end_index(end) != seen || is_finished(channel->memory)) return 0;
-  int status = shmx_event_wait(event, ticket, deadline);
-  shmx_spin_slept(&channel->spin, shmx_clock_now() - start);
-  return status;
+  const struct shmx_awaited awaited = {&end->index, &channel->memory->finished, event};
+  return shmx_await(&awaited, seen, &channel->spin, deadline);
 }
 
 /* ---- producing ---- */
@@ -129,8 +121,8 @@ static int place(shmx_channel *channel, uint64_t tail, uint32_t length, uint64_t
 static void fill(shmx_channel *channel, struct shmx_ring_item *item, const shmx_message *message) {
   unsigned char *ring = channel->memory->ring;
   shmx_ring_write_head(ring, channel->capacity, item, message->length, message->tag);
-  if (message->length != 0)
-    memcpy(shmx_ring_bytes(ring, channel->capacity, item->at), message->data, message->length);
+  shmx_copy_away(shmx_ring_bytes(ring, channel->capacity, item->at), message->data,
+                 message->length);
 }
 
 /* In our turn: as many as there is room for, and one commit. */
@@ -149,7 +141,7 @@ static int put(shmx_channel *channel, const shmx_message *messages, size_t count
     fill(channel, &item, &messages[done++]);
     tail = item.next;
   }
-  if (done != 0) shmx_end_pass(&memory->producer, tail, done, &memory->readable);
+  if (done != 0) shmx_end_pass(&memory->producer, tail, done);
   *sent += done;
   return status;
 }
@@ -164,6 +156,7 @@ int shmx_channel_send_all(shmx_channel *channel, const shmx_message *messages, s
     if (status != 0) return status;
     status = put(channel, messages + *sent, count - *sent, sent, &seen);
     shmx_end_leave(&channel->producer, &memory->producer);
+    shmx_event_notify_lightly(&memory->readable);
     if (status == -EAGAIN)
       status = wait_for(channel, &memory->writable, &memory->consumer, seen, deadline);
     else
@@ -172,7 +165,38 @@ int shmx_channel_send_all(shmx_channel *channel, const shmx_message *messages, s
   }
 }
 
+/* By this thread, and free to be used. */
+static inline bool is_claimed(const struct shmx_channel_end *mine) {
+  return mine->claimed && !mine->busy && mine->owner == shmx_self_task();
+}
+
+/*
+ * The short way, for a short message from a claimed end into room that is known to be there. It
+ * makes no call, so as to store little: a core can have some dozens of stores on their way to
+ * another, and the fewer of them are not the message's, the more messages are on their way at once.
+ */
+static inline bool send_shortly(shmx_channel *channel, const shmx_message *message) {
+  struct shmx_channel_memory *memory = channel->memory;
+  const struct shmx_channel_end *mine = &channel->producer;
+  uint64_t capacity = channel->capacity, length = message->length;
+  if (!is_claimed(mine) || is_finished(memory)) return false;
+  uint64_t tail = atomic_load_explicit(&memory->producer.index, memory_order_relaxed);
+  uint64_t space = shmx_ring_space(length);
+  if (length > SHMX_COPY_SHORT || !shmx_ring_is_sane(mine->other, tail, capacity) ||
+      space > capacity - (tail - mine->other) || space > shmx_ring_to_end(capacity, tail))
+    return false;
+  struct shmx_ring_item item = {.at = tail + SHMX_RING_HEAD};
+  shmx_ring_write_head(memory->ring, capacity, &item, message->length, message->tag);
+  shmx_copy_short(shmx_ring_bytes(memory->ring, capacity, item.at), message->data, length);
+  shmx_end_pass(&memory->producer, item.next, 1);
+  return true;
+}
+
 int shmx_channel_send(shmx_channel *channel, const shmx_message *message, int64_t deadline) {
+  if (send_shortly(channel, message)) {
+    shmx_event_notify_lightly(&channel->memory->readable);
+    return 0;
+  }
   size_t sent;
   return shmx_channel_send_all(channel, message, 1, deadline, &sent);
 }
@@ -209,8 +233,9 @@ int shmx_channel_commit(shmx_channel *channel, uint32_t length, uint32_t tag) {
   if (length > mine->size) return -EINVAL;
   struct shmx_ring_item item = {.at = mine->at};
   shmx_ring_write_head(memory->ring, channel->capacity, &item, length, tag);
-  shmx_end_pass(&memory->producer, item.next, 1, &memory->readable);
+  shmx_end_pass(&memory->producer, item.next, 1);
   shmx_end_done(mine, &memory->producer);
+  shmx_event_notify_lightly(&memory->readable);
   return 0;
 }
 
@@ -283,8 +308,8 @@ static int enter_readable(shmx_channel *channel, int64_t deadline, uint64_t *hea
   }
 }
 
-int shmx_channel_receive(shmx_channel *channel, void *buffer, size_t room, shmx_message *message,
-                         int64_t deadline) {
+static int receive(shmx_channel *channel, void *buffer, size_t room, shmx_message *message,
+                   int64_t deadline) {
   struct shmx_channel_memory *memory = channel->memory;
   struct shmx_ring_item item;
   uint64_t head, tail;
@@ -295,12 +320,41 @@ int shmx_channel_receive(shmx_channel *channel, void *buffer, size_t room, shmx_
     *message = (shmx_message){buffer, item.length, item.tag};
     if (item.length > room)
       status = -EMSGSIZE;
-    else if (item.length != 0)
-      memcpy(buffer, shmx_ring_bytes(memory->ring, channel->capacity, item.at), item.length);
+    else
+      shmx_copy(buffer, shmx_ring_bytes(memory->ring, channel->capacity, item.at), item.length);
   }
-  if (status == 0) shmx_end_pass(&memory->consumer, item.next, 1, &memory->writable);
+  if (status == 0) shmx_end_pass(&memory->consumer, item.next, 1);
   shmx_end_leave(&channel->consumer, &memory->consumer);
+  shmx_event_notify_lightly(&memory->writable);
   return received(channel, status);
+}
+
+/* The short way, as send_shortly, for a message that is known to be there. */
+static inline bool receive_shortly(shmx_channel *channel, void *buffer, size_t room,
+                                   shmx_message *message) {
+  struct shmx_channel_memory *memory = channel->memory;
+  const struct shmx_channel_end *mine = &channel->consumer;
+  uint64_t capacity = channel->capacity, bits;
+  struct shmx_ring_item item;
+  if (!is_claimed(mine) || channel->readiness != NULL) return false;
+  uint64_t head = atomic_load_explicit(&memory->consumer.index, memory_order_relaxed);
+  if (mine->other == head || !shmx_ring_is_sane(head, mine->other, capacity) ||
+      !shmx_ring_read(memory->ring, capacity, head, mine->other, &bits, &item) ||
+      bits & SHMX_RING_PADDING || item.length > SHMX_COPY_SHORT || item.length > room)
+    return false;
+  *message = (shmx_message){buffer, item.length, item.tag};
+  shmx_copy_short(buffer, shmx_ring_bytes(memory->ring, capacity, item.at), item.length);
+  shmx_end_pass(&memory->consumer, item.next, 1);
+  return true;
+}
+
+int shmx_channel_receive(shmx_channel *channel, void *buffer, size_t room, shmx_message *message,
+                         int64_t deadline) {
+  if (receive_shortly(channel, buffer, room, message)) {
+    shmx_event_notify_lightly(&channel->memory->writable);
+    return 0;
+  }
+  return receive(channel, buffer, room, message, deadline);
 }
 
 /* Copies an item behind what is in the buffer; false where it has no room. */
@@ -310,8 +364,8 @@ static bool copy_out(const shmx_channel *channel, const struct shmx_ring_item *i
   if (space > room - *length) return false;
   const uint32_t head[] = {item->length, item->tag};
   memcpy(buffer + *length, head, sizeof head);
-  memcpy(buffer + *length + sizeof head,
-         shmx_ring_bytes(channel->memory->ring, channel->capacity, item->at), item->length);
+  shmx_copy(buffer + *length + sizeof head,
+            shmx_ring_bytes(channel->memory->ring, channel->capacity, item->at), item->length);
   *length += space;
   return true;
 }
@@ -333,13 +387,14 @@ int shmx_channel_receive_all(shmx_channel *channel, void *buffer, size_t room, s
     count++;
   }
   if (count != 0) {
-    shmx_end_pass(&memory->consumer, head, count, &memory->writable);
+    shmx_end_pass(&memory->consumer, head, count);
     status = 0; /* what is wrong with the next one, the next call says */
   } else if (status == 0 && most != 0) {
     *length = shmx_ring_space(item.length);
     status = -EMSGSIZE;
   }
   shmx_end_leave(&channel->consumer, &memory->consumer);
+  shmx_event_notify_lightly(&memory->writable);
   return received(channel, status);
 }
 
@@ -377,8 +432,9 @@ int shmx_channel_release(shmx_channel *channel) {
   struct shmx_channel_memory *memory = channel->memory;
   struct shmx_channel_end *mine = &channel->consumer;
   if (!mine->busy || mine->owner != shmx_self()->task) return -EPERM;
-  shmx_end_pass(&memory->consumer, mine->at, 1, &memory->writable);
+  shmx_end_pass(&memory->consumer, mine->at, 1);
   shmx_end_done(mine, &memory->consumer);
+  shmx_event_notify_lightly(&memory->writable);
   return received(channel, 0);
 }
 

@@ -59,14 +59,12 @@ void shmx_end_close(struct shmx_channel_end *mine, struct shmx_end *end);
 /* What was reserved or peeked at is done with; a claim stays. */
 void shmx_end_done(struct shmx_channel_end *mine, struct shmx_end *end);
 
-/* One store commits what was written, or takes out what was read. Whoever waits for it is woken. */
-static inline void shmx_end_pass(struct shmx_end *end, uint64_t index, uint64_t messages,
-                                 struct shmx_event *event) {
+/* One store commits what was written, or takes out what was read. Who waits for it is to be told. */
+static inline void shmx_end_pass(struct shmx_end *end, uint64_t index, uint64_t messages) {
   uint64_t before = atomic_load_explicit(&end->messages, memory_order_relaxed);
   atomic_store_explicit(&end->messages, before + messages, memory_order_relaxed);
   /* Release pairs with the acquire in shmx_end_index. */
   atomic_store_explicit(&end->index, index, memory_order_release);
-  shmx_event_notify(event);
 }
 
 #endif

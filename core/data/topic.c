@@ -10,10 +10,9 @@
  * A message is two words (its length, and its tag above; its number), and its bytes in units of 16.
  */
 #include "data/topic.h"
+#include "data/await.h"
 #include "data/ring.h"
-#include "sync/event.h"
 #include "sync/lock.h"
-#include "sync/spin.h"
 
 #include <string.h>
 
@@ -144,7 +143,7 @@ int shmx_topic_publish(shmx_topic *topic, const shmx_message *message, int64_t d
   status = is_finished(memory) ? -EPIPE : 0;
   if (status == 0) put(memory, topic->capacity, message);
   shmx_lock_leave(&memory->turn);
-  if (status == 0) shmx_event_notify(&memory->published);
+  if (status == 0) shmx_event_notify_lightly(&memory->published);
   return status;
 }
 
@@ -191,14 +190,8 @@ static uint64_t tail_of(const struct shmx_topic_memory *memory) {
 
 static int wait_for(shmx_subscription *self, int64_t deadline) {
   struct shmx_topic_memory *memory = self->memory;
-  int64_t start = shmx_clock_now();
-  if (start >= deadline) return -ETIMEDOUT;
-  if (shmx_spin_while(&self->spin, &memory->tail, self->cursor)) return 0;
-  uint32_t ticket = shmx_event_prepare(&memory->published);
-  if (tail_of(memory) != self->cursor || is_finished(memory)) return 0;
-  int status = shmx_event_wait(&memory->published, ticket, deadline);
-  shmx_spin_slept(&self->spin, shmx_clock_now() - start);
-  return status;
+  const struct shmx_awaited awaited = {&memory->tail, &memory->finished, &memory->published};
+  return shmx_await(&awaited, self->cursor, &self->spin, deadline);
 }
 
 /* Has the writer come past what was read just now? Then it does not hold, and the floor is where to
