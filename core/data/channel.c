@@ -382,6 +382,12 @@ int shmx_channel_release(shmx_channel *channel) {
   return received(channel, 0);
 }
 
+void shmx_channel_unpeek(shmx_channel *channel) {
+  struct shmx_channel_end *mine = &channel->consumer;
+  if (mine->busy && mine->owner == shmx_self()->task)
+    shmx_end_done(mine, &channel->memory->consumer);
+}
+
 /* ---- status ---- */
 
 static bool has_sleepers(const struct shmx_event *event) {

@@ -124,7 +124,8 @@ SHMX_API bool shmx_channel_next(const void *buffer, size_t length, size_t *at,
 /*
  * Room in the ring for a message of so many bytes: `data` receives where. The end is ours until
  * shmx_channel_commit, which sends the first `length` bytes of it. Errors: as shmx_channel_send;
- * commit: EPERM (nothing is reserved), EINVAL (more than was), EPIPE.
+ * commit: EPERM (nothing is reserved), EINVAL (more than was). A channel is not finished between:
+ * who wants to, waits for the commit.
  */
 SHMX_API int shmx_channel_reserve(shmx_channel *channel, uint32_t length, void **data,
                                   int64_t deadline);
@@ -136,6 +137,9 @@ SHMX_API int shmx_channel_commit(shmx_channel *channel, uint32_t length, uint32_
  */
 SHMX_API int shmx_channel_peek(shmx_channel *channel, shmx_message *message, int64_t deadline);
 SHMX_API int shmx_channel_release(shmx_channel *channel);
+
+/* Leaves what is peeked at where it is: it is the next message still, for whoever comes. */
+SHMX_API void shmx_channel_unpeek(shmx_channel *channel);
 
 /*
  * A descriptor that polls readable (poll(2), epoll(7), any event loop) while there is something to
