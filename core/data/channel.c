@@ -98,6 +98,7 @@ static bool is_finished(const struct shmx_channel_memory *memory) {
 static int wait_for(shmx_channel *channel, struct shmx_event *event, const struct shmx_end *end,
                     uint64_t seen, int64_t deadline) {
   int64_t start = shmx_clock_now();
+  channel->producer.missed = channel->consumer.missed = false;
   if (start >= deadline) return -ETIMEDOUT;
   if (shmx_spin_while(&channel->spin, &end->index, seen)) return 0;
   uint32_t ticket = shmx_event_prepare(event);

@@ -37,6 +37,7 @@ struct shmx_channel_end {
   uint64_t owner;   /* this end is ours alone: since a claim, a reservation or a peek; else 0 */
   bool claimed;     /* by shmx_channel_claim */
   bool busy;        /* reserved or peeked at */
+  bool missed;      /* the last to time out has not had its turn: another has it */
   uint64_t process; /* the owner's; after fork, not the child's */
   uint64_t at;      /* where our reservation begins, or what is peeked at ends */
   uint64_t size;    /* bytes of what is reserved */
@@ -88,7 +89,8 @@ SHMX_API uint32_t shmx_channel_holder(const shmx_channel *channel, int end);
 
 /*
  * Sends a message: copies it into the ring, when there is room, and commits it with one store.
- * Errors: ETIMEDOUT (no room), EMSGSIZE (over the limit), EPIPE (the channel is finished), EBUSY
+ * Errors: ETIMEDOUT (no room; or, as channel->producer.missed says, another has reserved or is
+ * stopped: shmx_channel_holder), EMSGSIZE (over the limit), EPIPE (the channel is finished), EBUSY
  * (another has claimed this end), EDEADLK (this handle has reserved), EINTR, EFAULT, EBADMSG.
  */
 SHMX_API int shmx_channel_send(shmx_channel *channel, const shmx_message *message,

@@ -291,21 +291,31 @@ static int accept(shmx_service *service, const shmx_message *message, void *buff
   return put_name(slot_at(service, prefix.slot), prefix.number, deadline);
 }
 
-/* What is taken, given up or damaged leaves the channel; what we could not look into stays. */
+/* Of the request that is next: what is taken, given up or damaged leaves the channel; what we could
+ * not look into stays. */
+static int take_next(shmx_service *service, void *buffer, shmx_request *request, int64_t deadline) {
+  shmx_message message;
+  int status = shmx_channel_peek(&service->requests, &message, deadline);
+  if (status != 0) return status;
+  status = accept(service, &message, buffer, request, deadline);
+  if (status == 0 || status == -ECANCELED || status == -EBADMSG)
+    shmx_channel_release(&service->requests);
+  else
+    shmx_channel_unpeek(&service->requests);
+  return status;
+}
+
+/* Passes over what was given up; but not for ever, should others send more of it all the time. */
 int shmx_service_take(shmx_service *service, void *buffer, shmx_request *request,
                       int64_t deadline) {
-  shmx_message message;
-  int status;
-  do {
-    status = shmx_channel_peek(&service->requests, &message, deadline);
-    if (status != 0) return status;
-    status = accept(service, &message, buffer, request, deadline);
-    if (status == 0 || status == -ECANCELED || status == -EBADMSG)
-      shmx_channel_release(&service->requests);
-    else
-      shmx_channel_unpeek(&service->requests);
-  } while (status == -ECANCELED);
-  return status;
+  int64_t last = 0;
+  for (;;) {
+    int status = take_next(service, buffer, request, deadline);
+    if (status != -ECANCELED) return status;
+    int64_t now = shmx_clock_now();
+    if (last == 0) last = now + SHMX_SLICE;
+    if (now >= last && now >= deadline) return -ETIMEDOUT;
+  }
 }
 
 /* Seeing whether a caller lives costs more than a call that is answered at once. */
