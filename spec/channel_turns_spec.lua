@@ -30,7 +30,9 @@ after_each(function() arena:close() end)
 
 describe("a turn that is another's", function()
   it("is told of, with who has it, and not as a ring that is full or empty", function()
-    local peer = peers.hold(name, opening .. "c:reserve(8) say 'reserved' hear() c:commit() c:peek() say 'peeks' hear()")
+    local peer = peers.hold(name, opening .. [[
+      c:reserve(8) say "reserved" hear()
+      c:commit() c:peek() say "peeks" hear()]])
     local sends = (": process %d is sending: it has reserved, or is stopped$"):format(peer.pid)
     refused(what .. sends, "EAGAIN", c:send("x", 0))
     refused(what .. sends, "ETIMEDOUT", c:send("x", 0.2))

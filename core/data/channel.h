@@ -79,8 +79,9 @@ static inline uint64_t shmx_channel_limit(const shmx_channel *channel) {
 }
 
 /*
- * Claims ends for this thread alone, which then takes turns with nobody. Errors: EBUSY: another who
- * lives has claimed one, or is at it (shmx_channel_holder says who); EDEADLK.
+ * Claims ends for this thread alone, which then takes turns with nobody. Waits for who is at one
+ * for a moment. Errors: EBUSY: another who lives has claimed one, has reserved or peeked there, or
+ * is stopped (shmx_channel_holder says who); EDEADLK; EINTR, EFAULT.
  */
 SHMX_API int shmx_channel_claim(shmx_channel *channel, int ends);
 
