@@ -95,6 +95,7 @@ static bool is_finished(const struct shmx_channel_memory *memory) {
 /* Waits for an end to pass `seen`, or for the channel to be finished, also for nothing. */
 static int wait_for(shmx_channel *channel, struct shmx_event *event, const struct shmx_end *end,
                     uint64_t seen, int64_t deadline) {
+  channel->producer.missed = channel->consumer.missed = false;
   const struct shmx_awaited awaited = {&end->index, &channel->memory->finished, event};
   return shmx_await(&awaited, seen, &channel->spin, deadline);
 }
@@ -436,6 +437,12 @@ int shmx_channel_release(shmx_channel *channel) {
   shmx_end_done(mine, &memory->consumer);
   shmx_event_notify_lightly(&memory->writable);
   return received(channel, 0);
+}
+
+void shmx_channel_unpeek(shmx_channel *channel) {
+  struct shmx_channel_end *mine = &channel->consumer;
+  if (mine->busy && mine->owner == shmx_self()->task)
+    shmx_end_done(mine, &channel->memory->consumer);
 }
 
 /* ---- status ---- */

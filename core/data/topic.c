@@ -229,17 +229,25 @@ static int take(shmx_subscription *self, uint64_t tail, void *buffer, size_t roo
   return 0;
 }
 
+/* All is received that is there. -EPIPE: and all there will ever be; so what is missing is lost. */
+static int at_end(shmx_subscription *self, bool finished, uint64_t *lost, int64_t deadline) {
+  if (!finished) return wait_for(self, deadline);
+  *lost = load(&self->memory->serial) - self->serial;
+  return -EPIPE;
+}
+
 /* How often to be overrun before giving up all that is there. */
 enum { TRIES = 100 };
 
 int shmx_subscription_receive(shmx_subscription *self, void *buffer, size_t room,
                               shmx_message *message, uint64_t *lost, int64_t deadline) {
   struct shmx_topic_memory *memory = self->memory;
+  *lost = 0;
   for (int tries = 0;;) {
     bool finished = is_finished(memory); /* before the tail: after it, nothing is published */
     uint64_t tail = tail_of(memory);
     if (tail == self->cursor) {
-      int status = finished ? -EPIPE : wait_for(self, deadline);
+      int status = at_end(self, finished, lost, deadline);
       if (status != 0) return status;
       continue;
     }
