@@ -13,8 +13,9 @@ struct shmx_awaited {
 };
 
 /*
- * Who moves it tells by shmx_event_notify_lightly. Waits for an index to be other than `seen`, or to be final: looks for a while, then sleeps.
- * Returns 0, also for nothing; -ETIMEDOUT, -EINTR, -EFAULT.
+ * Who moves it tells by shmx_event_notify_lightly. Waits for an index to be other than `seen`, or
+ * to be final: looks for a while, then sleeps. Returns 0, also for nothing; -ETIMEDOUT, -EINTR,
+ * -EFAULT.
  */
 int shmx_await(const struct shmx_awaited *awaited, uint64_t seen, shmx_spin *spin,
                int64_t deadline);

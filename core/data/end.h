@@ -45,6 +45,11 @@ static inline int shmx_end_enter(struct shmx_channel_end *mine, struct shmx_end 
   return 0;
 }
 
+/* Claimed by this thread, and free to be used. */
+static inline bool shmx_end_is_claimed(const struct shmx_channel_end *mine) {
+  return mine->claimed && !mine->busy && mine->owner == shmx_self_task();
+}
+
 static inline void shmx_end_leave(const struct shmx_channel_end *mine, struct shmx_end *end) {
   if (mine->owner == 0) shmx_lock_leave(&end->turn);
 }
@@ -60,7 +65,8 @@ void shmx_end_close(struct shmx_channel_end *mine, struct shmx_end *end);
 /* What was reserved or peeked at is done with; a claim stays. */
 void shmx_end_done(struct shmx_channel_end *mine, struct shmx_end *end);
 
-/* One store commits what was written, or takes out what was read. Who waits for it is to be told. */
+/* One store commits what was written, or takes out what was read. Who waits for it is to be told.
+ */
 static inline void shmx_end_pass(struct shmx_end *end, uint64_t index, uint64_t messages) {
   uint64_t before = atomic_load_explicit(&end->messages, memory_order_relaxed);
   atomic_store_explicit(&end->messages, before + messages, memory_order_relaxed);
