@@ -1,5 +1,5 @@
 /*
- * channel.pml: the ends of core/data/channel.c: two who send, two who receive, and those who are killed.
+ * channel.pml: the ends of core/data/channel_*.c: two who send, two who receive, and those who are killed.
  *
  * A turn at an end is a lock as lock.pml has shown it to be, and to wait for the other end is an event
  * as event.pml has: who waits goes on when there is something to go on with. The ring has ROOM places.
@@ -53,7 +53,7 @@ again: {
       atomic { producer == 0 -> producer = _pid }
       if
       :: atomic { tail - head == ROOM -> producer = 0 }
-        (tail - head != ROOM); goto again /* wait_for */
+        (tail - head != ROOM); goto again /* shmx_channel_wait */
       :: tail - head < ROOM -> at = tail
       fi;
 #ifdef TAIL_FIRST

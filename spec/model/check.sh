@@ -31,6 +31,7 @@ event  holds safety  -DKILLS=2 -DFIRST=1 -DLAST=2
 event  holds safety  -DKILLS=2 -DSLICES
 event  holds safety  -DONE -DKILLS=2 -DSLICES
 event  holds safety  -DCONDITION -DKILLS=2 -DFIRST=1 -DLAST=2 -DSLICES
+event  holds safety  -DNO_NOTIFY_FENCE -DKILLS=1 -DSLICES
 event  holds ends    -DKILLS=1 -DSLICES
 event  holds ends    -DONE
 event  holds ends    -DCONDITION -DKILLS=1 -DFIRST=1 -DLAST=2 -DSLICES

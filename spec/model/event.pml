@@ -10,11 +10,12 @@
  * ONE        shmx_event_notify_one: each change is something that one waiter can use
  * CONDITION  as ONE, by core/sync/condition.c: who sleeps goes on only if the sequence has changed
  * KILLS=n    so many are killed, each at any step; FIRST, LAST: which (1, 2 wait; 3, 4 notify)
- * SLICES     who sleeps looks now and then. A look that would find nothing is left out
+ * SLICES     who sleeps looks now and then. A look that would find nothing is left out. With it,
+ *            NO_NOTIFY_FENCE is shmx_event_notify_lightly, and holds
  *
  * What holds: when all is quiet, nobody sleeps whose condition is true; and nobody goes round in circles.
  *
- * What breaks it: NO_PREPARE_FENCE, NO_NOTIFY_FENCE, NO_LOOK, NO_BUMP, BIT_ALONE; without SLICES, a kill
+ * What breaks it: NO_PREPARE_FENCE, NO_NOTIFY_FENCE without SLICES, NO_LOOK, NO_BUMP, BIT_ALONE; without SLICES, a kill
  * between the change and the wake; and with CONDITION that kill even so, as nobody was notified.
  */
 #ifndef KILLS
