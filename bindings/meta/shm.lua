@@ -1188,8 +1188,8 @@ function Service:call(value, timeout) end
 
 ---`for request, reply in s:requests() do reply(value) end`: serves until the service is finished. `reply(nil, message)`
 ---replies with an error; so does an error that leaves the loop. Each request is replied to once, in the loop or later;
----one whose `reply` is collected fails. `reply` returns nil, a message and ECANCELED where nobody gets it: the caller has
----given up or died. An error has its position in its message, as `error` has put it there.
+---one whose `reply` is collected fails. `reply` returns nil, a message and ECANCELED where nobody gets it: the caller
+---has given up or died. An error has its position in its message, as `error` has put it there.
 ---System calls: futex(2); kill(2) and /proc, to see who lives.
 ---Errors: none; they raise.
 ---@return fun(): shm.Value?, fun(value: shm.Value?, message: string?): true?, string?, string? next
