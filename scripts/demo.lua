@@ -91,5 +91,11 @@ say("\n4. A race: processes add to two counters, without a lock, with one, and o
 start("race")
 finish()
 
+say("\n5. Messages: a queue of jobs, whose workers are killed and replaced; and calls to two servers.\n")
+start("jobs", "--jobs", "20000", "--kills", "5")
+finish()
+start("service")
+finish()
+
 say("\nThe segments are gone again: `ipcs -m` and `ls /dev/shm` show what they showed before.")
 say("Read scripts/examples/letters_server.lua next, or the README from \"Ten lines\".")

@@ -281,4 +281,11 @@ describe("a collection at every allocation", function()
     assert.equal("", run.err)
     assert.matches("^passed with %d%d%d+ collections", run.out)
   end)
+
+  it("harms no channel, topic, service or view of a message", function()
+    local script = "spec/support/gcstress_queues.lua"
+    local run = process.run(process.build .. "/spec/gcstress", { script }, { seconds = 120 })
+    assert.equal("", run.err)
+    assert.matches("^passed with %d%d%d%d+ collections", run.out)
+  end)
 end)

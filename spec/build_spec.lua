@@ -72,6 +72,8 @@ describe("make", function()
     local written = result.out:match("random_writer %d+ +write a random number (%d+)\n")
     assert.matches("random_reader %d+ +" .. written .. "\n", result.out)
     assert.matches("answered HELLO FROM ONE PROCESS", result.out)
+    assert.matches("jobs %d+ +20000 jobs, 20000 results of %d+ workers; 5 workers were killed", result.out)
+    assert.matches("service %d+ +a deadly request: +EOWNERDEAD: ", result.out)
     assert.is_true((uv.hrtime() - started) / 1e9 < 30)
   end)
 end)
@@ -153,6 +155,14 @@ describe("an installation", function()
     assert.equal('0\tguard of mutex "turn" of arena "/app"\n'
       .. 'false\tmutex "turn" of arena "/app" is not held by this thread: nobody holds it\n'
       .. "array\taccount\t64\nmutex\tturn\t64\n", result.out)
+  end)
+
+  it("prints what the README's messages say", function()
+    local script = write("messages.lua", readme("Messages go.-```lua\n(.-)```"))
+    local result = run(process.lua, { script }, here)
+    assert.equal("", result.err)
+    assert.equal('7\t2\tnil\tchannel "jobs" of arena "/post" is empty\tEAGAIN\n6.0\ttrue\nissue 2953\t2952\n'
+      .. 'nil\tservice "prices" of arena "/post": no reply came in time\tETIMEDOUT\n', result.out)
   end)
 
   it("has all that a C program needs, shared and static", function()

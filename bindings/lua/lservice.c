@@ -191,7 +191,10 @@ static int try_reply(struct lobject *self, void *context, int64_t deadline) {
 static int send_reply(lua_State *L, struct lrequest *self, const shmx_message *message) {
   struct lservice *service = self->service;
   struct replying replying = {&self->request, message};
-  int status = lobject_attempt(L, &service->base, try_reply, &replying, SHMX_FOREVER);
+  int64_t deadline = shmx_clock_now() + SHMX_SECOND;
+  int status = lobject_attempt(L, &service->base, try_reply, &replying, deadline);
+  if (status == -ETIMEDOUT)
+    status = -ECANCELED; /* nobody but who gives up is so long in the slot */
   if (status != -EMSGSIZE) self->service = NULL;
   return status;
 }

@@ -968,7 +968,8 @@ function Barrier:waiting() end
 ---Finds or makes a channel.
 ---System calls: futex(2), if another changes the directory at the moment.
 ---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, or another size), EBADMSG,
----EFAULT, ETIMEDOUT; EBUSY (an exclusive end is another's; the message says whose).
+---EFAULT, ETIMEDOUT; EBUSY (an exclusive end is another's, who lives and has claimed it, or has reserved or peeked
+---there; the message says whose. Who is there for a moment is waited for).
 ---@param name string 1 to 63 bytes
 ---@param size shm.Size of the ring, from 256 bytes to 2G; the same for all who open it
 ---@param opts? shm.ChannelOptions
@@ -1004,9 +1005,10 @@ function Arena:service(name, size, opts) end
 ---Sends a value, when there is room. One that is larger than `stat().limit` raises.
 ---System calls: futex(2), if somebody sleeps or there is no room; kill(2) and /proc, to see who lives.
 ---Errors: EAGAIN (timeout 0, and no room), ETIMEDOUT (no room in time), EPIPE (finished), EBUSY (another has this end
----for itself; the message says who), EIDRM, EFAULT, EBADMSG.
+---for itself; the message says who), EIDRM, EFAULT, EBADMSG. With EAGAIN and ETIMEDOUT the message says what was in the
+---way: a full ring, or a process that has reserved, or is stopped while it sends.
 ---@param value shm.Value
----@param timeout? number seconds; nil waits for ever, 0 only tries
+---@param timeout? number seconds; nil waits for ever, 0 only tries; another's turn is waited for a tenth of a second
 ---@return true? sent
 ---@return string? message
 ---@return shm.Errno? code
@@ -1026,20 +1028,21 @@ function Channel:send_all(values, timeout) end
 ---Receives a value, when there is one.
 ---System calls: as `send`.
 ---Errors: EAGAIN (timeout 0, and nothing there), ETIMEDOUT (nothing in time), EPIPE (finished, and all is received),
----EBUSY (another has this end for itself), EIDRM, EFAULT, EBADMSG (what came is no value).
+---EBUSY (another has this end for itself), EIDRM, EFAULT, EBADMSG (what came is no value: it is out of the ring).
 ---@param timeout? number seconds; nil waits for ever, 0 only tries
 ---@return shm.Value? value
 ---@return string? message
 ---@return shm.Errno? code
 function Channel:receive(timeout) end
 
----Receives what is there: at least one value, with one turn and one wake.
+---Receives what is there: at least one value, with one turn and one wake. A damaged message costs none of the others:
+---it is left out, and a second result says how many were.
 ---System calls: as `send`.
----Errors: as `receive`.
----@param most? integer values, at most
+---Errors: as `receive`; EBADMSG where all were damaged.
+---@param most? integer messages, at most
 ---@param timeout? number seconds
 ---@return shm.Value[]? values
----@return string? message
+---@return integer|string|nil damaged (nil: none) or message
 ---@return shm.Errno? code
 function Channel:receive_all(most, timeout) end
 
@@ -1069,7 +1072,7 @@ function Channel:finish() end
 ---@return shm.Errno? code
 function Channel:reserve(n, type, timeout) end
 
----Sends what was reserved; its receiver gets a string, or peeks at it.
+---Sends what was reserved; its receiver gets a string, or peeks at it. Views of it raise from then on.
 ---System calls: futex(2), if somebody sleeps.
 ---Errors: EIDRM. Raises where nothing is reserved.
 ---@param n? integer elements from the first; default all
@@ -1079,7 +1082,8 @@ function Channel:reserve(n, type, timeout) end
 function Channel:commit(n) end
 
 ---The next message where it lies, as a view. Others who receive wait until `release`. To die before it leaves the
----message to another. The second result is "string", or "msgpack" for what was no string.
+---message to another. The view is of no use afterwards, nor in a forked child. The second result is "string", or
+---"msgpack" for what was no string.
 ---System calls: as `send`.
 ---Errors: as `receive`.
 ---@param type? shm.Type default "u8"
@@ -1150,22 +1154,28 @@ function Topic:finish() end
 ---@return shm.Errno? code
 function Topic:stat() end
 
----Receives the next value, and how many before it were lost.
+---Receives the next value, and how many before it were lost: overrun, since this subscriber was slow. What a publisher
+---was about to publish when it was killed may be counted with them.
 ---System calls: futex(2), if nothing is there.
----Errors: EAGAIN (timeout 0), ETIMEDOUT, EPIPE (finished, and all is received), EIDRM, EFAULT, EBADMSG.
+---Errors: EAGAIN (timeout 0), ETIMEDOUT, EIDRM, EFAULT; EPIPE (finished, and all is received; a fourth value says how
+---many were lost behind the last); EBADMSG (what came is no value; a fourth says how many were lost before it, if any).
 ---@param timeout? number seconds; nil waits for ever, 0 only tries
 ---@return shm.Value? value
 ---@return integer|string? lost or message
 ---@return shm.Errno? code
+---@return integer? lost with an error
 function Subscription:receive(timeout) end
 
----`for value, lost in s:messages() do`: receives until the topic is finished; other errors raise.
+---`for value, lost in s:messages() do`: receives until the topic is finished; other errors raise. How many were lost
+---behind the last value, `receive` says afterwards.
 ---System calls: as `receive`.
 ---Errors: none.
 ---@return fun(): shm.Value?, integer? next
 function Subscription:messages() end
 
----Calls: sends a request and waits for its reply.
+---Calls: sends a request and waits for its reply. A server that is stopped is waited for; one that dies fails the call,
+---within some tenths of a second. Giving up, by the timeout or an error (Ctrl-C), is final: a reply that comes later
+---reaches nobody, and what no server has taken yet is passed over.
 ---System calls: futex(2); kill(2) and /proc, to see whether the server lives.
 ---Errors: EREMOTE (the server replied with an error, which is the message), EOWNERDEAD (it died before it replied),
 ---ETIMEDOUT, EPIPE (finished), EIDRM, EFAULT, EBADMSG.
@@ -1178,7 +1188,8 @@ function Service:call(value, timeout) end
 
 ---`for request, reply in s:requests() do reply(value) end`: serves until the service is finished. `reply(nil, message)`
 ---replies with an error; so does an error that leaves the loop. Each request is replied to once, in the loop or later;
----one whose `reply` is collected fails. `reply` returns nil, a message and ECANCELED where the caller has given up.
+---one whose `reply` is collected fails. `reply` returns nil, a message and ECANCELED where nobody gets it: the caller
+---has given up or died. An error has its position in its message, as `error` has put it there.
 ---System calls: futex(2); kill(2) and /proc, to see who lives.
 ---Errors: none; they raise.
 ---@return fun(): shm.Value?, fun(value: shm.Value?, message: string?): true?, string?, string? next

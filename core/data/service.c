@@ -30,7 +30,7 @@ struct slot {
   struct shmx_event changed;
   _Atomic uint32_t length, tag;
   unsigned char unused[4];
-  _Atomic int64_t began; /* when the call did */
+  _Atomic uint64_t began; /* when the call did */
   unsigned char reply[];
 };
 _Static_assert(offsetof(struct slot, reply) == 64, "the layout in memory");
@@ -137,7 +137,7 @@ static int renew(struct slot *slot, uint64_t state, int64_t deadline, shmx_reque
   int status = enter(slot, deadline);
   if (status != 0) return status;
   store(slot->server, 0);
-  store(slot->began, call->began);
+  store(slot->began, (uint64_t)call->began);
   set_state(slot, state);
   shmx_lock_leave(&slot->lock);
   return 0;
@@ -319,11 +319,12 @@ int shmx_service_take(shmx_service *service, void *buffer, shmx_request *request
 }
 
 /* Seeing whether a caller lives costs more than a call that is answered at once. */
-#define CERTAINLY_ALIVE (SHMX_SECOND / 10000)
+#define CERTAINLY_ALIVE ((uint64_t)SHMX_SECOND / 10000)
 
 static bool is_awaited(const struct slot *slot, uint64_t number) {
-  return is_wanted(slot, number) && (shmx_clock_now() - load(slot->began) < CERTAINLY_ALIVE ||
-                                     shmx_task_lives(load(slot->caller)));
+  if (!is_wanted(slot, number)) return false;
+  uint64_t age = (uint64_t)shmx_clock_now() - load(slot->began);
+  return age < CERTAINLY_ALIVE || shmx_task_lives(load(slot->caller));
 }
 
 /* In the slot. While we copied, or were stopped, the caller may have given up. */

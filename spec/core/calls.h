@@ -51,7 +51,7 @@ struct fields {
   struct shmx_lock lock;
   uint64_t number, state, server;
   uint32_t changed, length, tag, unused;
-  int64_t began;
+  uint64_t began;
 };
 
 enum { TAKEN = 2, DONE = 3 };

@@ -166,7 +166,7 @@ static uint64_t *word_of(struct fields *fields, int which) {
                        &fields->server,
                        (uint64_t *)(void *)&fields->changed,
                        (uint64_t *)(void *)&fields->tag,
-                       (uint64_t *)&fields->began};
+                       &fields->began};
   return words[which];
 }
 
