@@ -6,7 +6,7 @@
 #include "support.h"
 
 #include "../fuzz/world.h"
-#include "hostile.h"
+#include "arena_scene.h"
 
 enum { PARTS = 4, SIZE = 12345, TIMEOUT = 50 * 1000 * 1000 };
 
@@ -118,7 +118,7 @@ static void tell_everything_at(size_t place, unsigned value) {
       if (way >= AGAIN && place % 4 != 0) continue;
       lie.place = place;
       lie.width = widths[i];
-      lie.value = hostile_value(&scene, shmx_self()->task, value);
+      lie.value = hostile_value(scene.sizes, shmx_self()->task, value);
       do_all((enum way)way);
       told++;
     }

@@ -6,7 +6,7 @@
  */
 #include "support.h"
 
-#include "hostile.h"
+#include "arena_scene.h"
 
 #include <limits.h>
 #include <linux/futex.h>
@@ -51,7 +51,7 @@ static uint64_t lie(void) {
   unsigned worker = below(WORKERS), which = below(VALUES + 4);
   if (which >= VALUES) return chance();
   if (values[worker][which] == 0)
-    values[worker][which] = hostile_value(&scene, control->tasks[worker], which);
+    values[worker][which] = hostile_value(scene.sizes, control->tasks[worker], which);
   return values[worker][which];
 }
 
