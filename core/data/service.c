@@ -79,12 +79,21 @@ static struct slot *slot_at(const shmx_service *service, uint32_t slot) {
 #define load(field)         atomic_load_explicit(&(field), memory_order_relaxed)
 #define store(field, value) atomic_store_explicit(&(field), value, memory_order_relaxed)
 
+/* Signals, however often they come, do not add to the patience. */
+static int enter_patiently(struct slot *slot, int64_t deadline) {
+  int64_t last = shmx_clock_now() + SHMX_PATIENCE;
+  if (deadline < last) last = deadline;
+  while (shmx_clock_now() < last) {
+    int status = shmx_lock_enter(&slot->lock, last);
+    if (status != -EINTR) return status;
+  }
+  return -ETIMEDOUT;
+}
+
 /* Within, each state of a slot is whole: who died in it has left an older one. */
 static int enter(struct slot *slot, int64_t deadline) {
-  int status;
-  do
-    status = shmx_lock_enter(&slot->lock, deadline);
-  while (status == -EINTR);
+  int status = shmx_lock_enter(&slot->lock, 0); /* for a slice */
+  if (status == -EINTR || status == -ETIMEDOUT) status = enter_patiently(slot, deadline);
   return status == -EOWNERDEAD ? 0 : status;
 }
 

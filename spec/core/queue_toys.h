@@ -222,7 +222,7 @@ static inline int op_next(struct toys *all, int64_t deadline, unsigned argument)
       shmx_subscription_receive(&all->subscription, buffer, room, &message, &lost, deadline);
   if (status == 0) expect_within(&message, buffer, room);
   if (status == -EMSGSIZE)
-    TOY_EXPECT(message.length > room - 8 && message.length <= all->parameter);
+    TOY_EXPECT(message.length + 7 > room && message.length <= all->parameter);
   expect_untouched(room);
   return status;
 }

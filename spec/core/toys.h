@@ -8,15 +8,12 @@
 
 #include "shmx.h"
 
+#include "sync/lock.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* How long what is only held for nanoseconds is waited for: as in the core. */
-#ifndef SHMX_PATIENCE
-#define SHMX_PATIENCE (10 * SHMX_SECOND)
-#endif
 
 /* What a call may take beyond its time: slices of a lock, and a machine that is busy. */
 #define TOY_SLACK SHMX_SECOND
