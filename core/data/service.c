@@ -119,6 +119,7 @@ static int take_slot(const shmx_service *service, int64_t deadline, uint32_t *sl
     uint32_t ticket = shmx_event_prepare(freed);
     if (find_slot(service, of_the_dead, slot)) return 0;
     if (!of_the_dead) continue;
+    if (shmx_clock_now() >= deadline) return -ETIMEDOUT;
     int status = shmx_event_wait(freed, ticket, deadline);
     if (status != 0) return status;
   }
