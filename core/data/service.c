@@ -205,14 +205,15 @@ int shmx_service_await(shmx_service *service, const shmx_request *call, void *bu
     if (look == 0) look = start + SHMX_FIRST_SLICE;
     if (start < deadline && shmx_spin_while(&service->spin, &slot->state, state)) continue;
     uint32_t ticket = shmx_event_prepare(&slot->changed);
-    if (state_of(slot) != state) continue;
+    if (state_of(slot) != state && start < deadline) continue;
     int status = shmx_event_wait(&slot->changed, ticket, look < deadline ? look : deadline);
     int64_t now = shmx_clock_now();
     shmx_spin_slept(&service->spin, now - start);
     if (status != 0 && status != -ETIMEDOUT) return status;
     if (now >= look && is_orphan(slot)) return -EOWNERDEAD;
     if (now >= look) look = now + SHMX_SLICE;
-    if (now >= deadline && state_of(slot) != DONE) return -ETIMEDOUT;
+    if (now < deadline) continue;
+    return state_of(slot) == DONE ? copy_reply(service, slot, buffer, reply) : -ETIMEDOUT;
   }
 }
 
