@@ -262,15 +262,18 @@ static int accept(shmx_service *service, const shmx_message *message, void *buff
 int shmx_service_take(shmx_service *service, void *buffer, shmx_request *request,
                       int64_t deadline) {
   shmx_message message;
-  int status;
-  do {
-    status = shmx_channel_peek(&service->requests, &message, deadline);
+  int64_t last = 0; /* for passing over, however many others commit meanwhile */
+  for (;;) {
+    int status = shmx_channel_peek(&service->requests, &message, deadline);
     if (status != 0) return status;
     /* Patiently: a request that is released and not taken would be lost. */
     status = accept(service, &message, buffer, request, SHMX_FOREVER);
     shmx_channel_release(&service->requests);
-  } while (status == -ECANCELED);
-  return status;
+    if (status != -ECANCELED) return status;
+    int64_t now = shmx_clock_now();
+    if (last == 0) last = now + SHMX_SLICE;
+    if (now >= last && now >= deadline) return -ETIMEDOUT;
+  }
 }
 
 int shmx_service_reply(shmx_service *service, const shmx_request *request,
