@@ -1,5 +1,6 @@
 /* corrupt_test.c shows that no single lie in an arena's memory does harm: lies.h tells them. */
 #include "arena_scene.h"
+
 #include "lies.h"
 
 enum { PARTS = 4, SIZE = 12345 };

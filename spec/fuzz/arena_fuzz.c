@@ -1,5 +1,6 @@
 /* arena_fuzz.c: a target for libFuzzer: programs on arenas, as program.h reads them. */
 #include "../core/arena_scene.h"
+
 #include "program.h"
 
 enum { SCENES = 4 };

@@ -1,6 +1,7 @@
 /* queue_fuzz.c: a target for libFuzzer: programs on channels, topics and services, as program.h
  * reads them. Bits 0-1 of byte 0 say which of them, 5-6 how large. */
 #include "../core/queue_scene.h"
+
 #include "program.h"
 
 enum { LARGEST_OF = 4, SCENES = KINDS * LARGEST_OF };
