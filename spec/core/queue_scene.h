@@ -35,13 +35,13 @@ static inline void scene_reset(struct scene *scene) {
   memcpy(scene->memory, scene->pristine, scene->size);
 }
 
-/* As it is after some messages have come and gone. */
+/* As it is when the smallest ring has been filled once, and some messages wait. */
 static inline void use_a_little(struct scene *scene) {
   struct toys all;
   toys_begin(&all, scene->kind, scene->parameter, scene->memory);
-  for (unsigned i = 0; i < 5; i++) {
+  for (unsigned i = 0; i < 10; i++) {
     if (scene->kind == CHANNEL) TOY_EXPECT(toys_run(&all, SEND, 0, 8 + i % 5) == 0);
-    if (scene->kind == CHANNEL && i < 3) TOY_EXPECT(toys_run(&all, RECEIVE, 0, 0) == 0);
+    if (scene->kind == CHANNEL && i < 8) TOY_EXPECT(toys_run(&all, RECEIVE, 0, 0) == 0);
     if (scene->kind == TOPIC) TOY_EXPECT(toys_run(&all, PUBLISH, 0, 8 + i % 5) == 0);
     if (scene->kind == SERVICE && i < 2) TOY_EXPECT(toys_run(&all, BEGIN, 0, 8) == 0);
   }

@@ -393,22 +393,29 @@ static inline unsigned operation_for(int kind, unsigned number) {
   return first[kind] + number % (first[kind + 1] - first[kind]);
 }
 
-/* Every operation of its kind, in an order that makes sense. */
+/* Every operation of its kind, in an order that makes sense: first with many lengths, then with
+ * short messages, and to the end. */
 static inline void toys_run_all(struct toys *all, int64_t timeout) {
   static const unsigned char channel[] = {
-      SEND, SEND_ALL, STAT,  RECEIVE, PEEK,    RELEASE, RESERVE, COMMIT,  RECEIVE_ALL,
-      SEND, CLAIM,    SEND,  PEEK,    RELEASE, RESERVE, REOPEN,  RECEIVE, RECEIVE_ALL,
-      SEND, FINISH,   CLAIM, RECEIVE, SEND,    PEEK,    RECEIVE, REOPEN};
+      SEND,        SEND_ALL,    STAT,   RECEIVE, PEEK,    RELEASE, RESERVE, COMMIT,
+      RECEIVE_ALL, SEND,        CLAIM,  SEND,    PEEK,    RELEASE, RESERVE, REOPEN,
+      RECEIVE_ALL, RECEIVE_ALL, PEEK,   RELEASE, RECEIVE, RECEIVE, RECEIVE, RECEIVE,
+      RECEIVE_ALL, SEND,        FINISH, RECEIVE, SEND,    PEEK,    RECEIVE, REOPEN};
   static const unsigned char topic[] = {
-      SUBSCRIBE, PUBLISH, PUBLISH, NEXT,       TOPIC_STAT,   PUBLISH, PUBLISH, NEXT,    PUBLISH,
-      SUBSCRIBE, NEXT,    NEXT,    TOPIC_STAT, TOPIC_FINISH, NEXT,    NEXT,    PUBLISH, SUBSCRIBE};
+      SUBSCRIBE, PUBLISH, PUBLISH,   NEXT,         TOPIC_STAT, PUBLISH, PUBLISH,
+      NEXT,      PUBLISH, SUBSCRIBE, NEXT,         SUBSCRIBE,  NEXT,    NEXT,
+      NEXT,      NEXT,    NEXT,      TOPIC_FINISH, NEXT,       PUBLISH, SUBSCRIBE};
   static const unsigned char service[] = {
       BEGIN, TAKE,  REQUESTS_STAT, REPLY, AWAIT,          END,  CALL, BEGIN, END,   BEGIN,
       TAKE,  AWAIT, REPLY,         AWAIT, SERVICE_FINISH, CALL, END,  TAKE,  REPLY, SERVICE_REOPEN};
   static const unsigned char *const orders[] = {channel, topic, service};
   static const size_t lengths[] = {sizeof channel, sizeof topic, sizeof service};
-  for (unsigned i = 0; i < lengths[all->kind]; i++)
-    toys_run(all, orders[all->kind][i], timeout, i * 8);
+  for (unsigned factor = 9; factor >= 8; factor--)
+    for (unsigned i = 0; i < lengths[all->kind]; i++) {
+      unsigned which = orders[all->kind][i];
+      bool finishes = which == FINISH || which == TOPIC_FINISH || which == SERVICE_FINISH;
+      if (factor == 8 || !finishes) toys_run(all, which, timeout, i * factor);
+    }
 }
 
 #endif
