@@ -50,7 +50,8 @@ LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck
 BENCH_PACKAGES = $(DEMO_PACKAGES) python3-numpy
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev util-linux
 
-# How long make fuzz lasts, and how many processes it has.
+# What make fuzz fuzzes, for how long each, and with how many processes.
+FUZZ ?= arena queue
 SECONDS ?= 600
 JOBS ?= 2
 
@@ -98,14 +99,15 @@ torture: setup-test ## kill at every instruction, and 2,000 times at random (min
 	@SHM_KILLS=2000 spec/support/isolate $(BUILD)/spec/torture_test
 	@SHM_KILLS=2000 spec/support/isolate $(BUILD)/spec/torture_channel_test
 
-fuzz: setup-fuzz ## fuzz an arena's memory (10 minutes; SECONDS=n)
-	@$(MAKE) --no-print-directory $(BUILD)/fuzz/spec/arena_fuzz BUILD=$(BUILD)/fuzz CC=clang \
+fuzz: setup-fuzz ## fuzz the memory of arenas, and of queues (10 minutes each; SECONDS=n, FUZZ=queue)
+	@$(MAKE) --no-print-directory $(FUZZ:%=$(BUILD)/fuzz/spec/%_fuzz) BUILD=$(BUILD)/fuzz CC=clang \
 	  SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
 	  -fno-omit-frame-pointer"
-	@mkdir -p $(BUILD)/fuzz/corpus
-	ASAN_OPTIONS=detect_leaks=0 spec/support/isolate $(BUILD)/fuzz/spec/arena_fuzz -fork=$(JOBS) \
-	  -max_total_time=$(SECONDS) -max_len=600 -timeout=10 -artifact_prefix=$(BUILD)/fuzz/ \
-	  $(BUILD)/fuzz/corpus spec/fuzz/corpus/arena
+	@for target in $(FUZZ); do \
+	  mkdir -p $(BUILD)/fuzz/corpus/$$target && ASAN_OPTIONS=detect_leaks=0 spec/support/isolate \
+	  $(BUILD)/fuzz/spec/$${target}_fuzz -fork=$(JOBS) -max_total_time=$(SECONDS) -max_len=600 \
+	  -timeout=10 -artifact_prefix=$(BUILD)/fuzz/$$target- $(BUILD)/fuzz/corpus/$$target \
+	  spec/fuzz/corpus/$$target || exit 1; done
 
 bench: setup-bench ## measure, as ratios to what the machine can do in the same run
 	@$(MAKE) --no-print-directory all $(BUILD)/spec/baseline.so $(BUILD)/spec/locks.so
@@ -154,7 +156,8 @@ upper = $(shell echo $(1) | tr a-z A-Z)
 
 check: programs $(if $(SANITIZE),,$(BUILD)/spec/models)
 	@for test in $(TESTS); do spec/support/isolate $$test || exit 1; done
-	@spec/support/isolate $(BUILD)/spec/arena_replay spec/fuzz/corpus/arena
+	@for target in arena queue; do spec/support/isolate $(BUILD)/spec/$${target}_replay \
+	  spec/fuzz/corpus/$$target || exit 1; done
 	@$(RUN) $(PRELOAD) spec/support/isolate $(BUSTED)
 	@$(if $(SANITIZE),,cat $(BUILD)/spec/models)
 
@@ -167,8 +170,8 @@ $(BUILD)/spec/models: $(wildcard spec/model/*)
 threads: $(BUILD)/spec/threads_test $(BUILD)/spec/threads_data_test
 	@for test in $^; do TSAN_OPTIONS=halt_on_error=1 spec/support/isolate $$test || exit 1; done
 
-programs: $(LIBRARIES) $(PEERS) $(HOSTS) $(TESTS) $(BUILD)/spec/arena_replay $(BUILD)/spec/lowlevel.so \
-  $(BUILD)/spec/gcstress
+programs: $(LIBRARIES) $(PEERS) $(HOSTS) $(TESTS) $(BUILD)/spec/arena_replay \
+  $(BUILD)/spec/queue_replay $(BUILD)/spec/lowlevel.so $(BUILD)/spec/gcstress
 
 # ---- from sources to libraries ----
 
@@ -218,15 +221,15 @@ WRAP = $(patsubst %,-Wl$(comma)--wrap=shmx_%,\
   clock_now futex_wait futex_wake task_lives process_lives)
 comma = ,
 
-$(BUILD)/spec/corrupt_test: $(WORLD)
-$(BUILD)/spec/corrupt_test: LDLIBS = $(WRAP)
+$(BUILD)/spec/corrupt_test $(BUILD)/spec/corrupt_queue_test: $(WORLD)
+$(BUILD)/spec/corrupt_test $(BUILD)/spec/corrupt_queue_test: LDLIBS = $(WRAP)
 
-$(BUILD)/spec/arena_replay: $(BUILD)/obj/spec/fuzz/arena_fuzz.o $(BUILD)/obj/spec/fuzz/replay.o \
-  $(WORLD) $(BUILD)/libshmx.a
+$(BUILD)/spec/%_replay: $(BUILD)/obj/spec/fuzz/%_fuzz.o $(BUILD)/obj/spec/fuzz/replay.o $(WORLD) \
+  $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) $^ -o $@ $(WRAP)
 
-$(BUILD)/spec/arena_fuzz: $(BUILD)/obj/spec/fuzz/arena_fuzz.o $(WORLD) $(BUILD)/libshmx.a
+$(BUILD)/spec/%_fuzz: $(BUILD)/obj/spec/fuzz/%_fuzz.o $(WORLD) $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) -fsanitize=fuzzer $^ -o $@ $(WRAP)
 

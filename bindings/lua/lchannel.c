@@ -282,6 +282,7 @@ static int channel_receive_all(lua_State *L) {
   receipts.most = (size_t)most;
   int status = lobject_attempt(L, &self->base, try_receive_all, &receipts, deadline);
   while (status == -EMSGSIZE) {
+    lua_settop(L, 3); /* a peer may make it longer again and again */
     receipts.room = receipts.length;
     receipts.data = lua_newuserdatauv(L, receipts.room, 0);
     status = lobject_attempt(L, &self->base, try_receive_all, &receipts, deadline);

@@ -9,7 +9,10 @@ void lbuffer_start(struct lbuffer *buffer) {
   buffer->room = sizeof buffer->small;
 }
 
+/* In the place of the one before: a peer that makes a message longer again and again must not fill
+ * the stack. */
 void lbuffer_grow(lua_State *L, struct lbuffer *buffer, size_t length) {
+  if (buffer->data != buffer->small) lua_pop(L, 1);
   buffer->room = (length + 7) & ~(size_t)7; /* topics copy whole words */
   buffer->data = lua_newuserdatauv(L, buffer->room, 0);
 }

@@ -17,7 +17,7 @@ struct lbuffer {
 
 void lbuffer_start(struct lbuffer *buffer);
 
-/* Room for so many bytes; pushes something. */
+/* Room for so many bytes; pushes something, once: it stays at the top if this is called again. */
 void lbuffer_grow(lua_State *L, struct lbuffer *buffer, size_t length);
 
 /* Pushes a list of the values in a buffer of shmx_channel_receive_all, and how many were damaged,

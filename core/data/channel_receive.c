@@ -111,7 +111,7 @@ int shmx_channel_receive_all(shmx_channel *channel, void *buffer, size_t room, s
   int status = enter_readable(channel, deadline, &head, &tail);
   if (status != 0) return status;
   channel->consumer.other = head; /* all that is there, and not what was when we last looked */
-  status = look(channel, &head, &tail);
+  if (look(channel, &head, &tail) != 0) status = -EBADMSG; /* something was, and a tail stays */
   while (status == 0 && head != tail && count < most) {
     status = shmx_ring_first(memory->ring, channel->capacity, head, tail, &item);
     if (status != 0 || !copy_out(channel, &item, buffer, room, length)) break;

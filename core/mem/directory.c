@@ -11,11 +11,6 @@
 
 enum { VERSION = 1, READY = 1, HEADER = 256, WORD_BITS = 64, BYTES_AN_ENTRY = 2048 };
 
-/* How long who changes the directory waits for another who does. */
-#ifndef SHMX_PATIENCE
-#define SHMX_PATIENCE (10 * SHMX_SECOND)
-#endif
-
 struct header {
   _Atomic uint64_t magic;
   _Atomic uint32_t version, ready; /* ready is stored last */

@@ -33,6 +33,10 @@ struct shmx_lock {
  * could act, and then nobody would wake the next. */
 #define SHMX_SLICE (SHMX_SECOND / 10)
 
+/* How long to wait for what others hold for nanoseconds, where no deadline says: who holds it
+ * longer is stopped, or a lie. */
+#define SHMX_PATIENCE (10 * SHMX_SECOND)
+
 /* Who holds what was just missed may be dead already: the first look comes soon. */
 #define SHMX_FIRST_SLICE (SHMX_SECOND / 200)
 

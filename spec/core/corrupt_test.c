@@ -1,54 +1,18 @@
-/*
- * corrupt_test.c shows that no single lie in an arena's memory does harm: each field, at every
- * byte, takes every extreme value, before the arena is opened, while it is open, or again and
- * again, and then all is done that can be done. The system is made up, so that no wait takes time.
- */
-#include "support.h"
+/* corrupt_test.c shows that no single lie in an arena's memory does harm: lies.h tells them. */
+#include "arena_scene.h"
 
-#include "../fuzz/world.h"
-#include "hostile.h"
+#include "lies.h"
 
-enum { PARTS = 4, SIZE = 12345, TIMEOUT = 50 * 1000 * 1000 };
-
-static struct scene scene;
-static struct toys all;
-
-/* ---- the peer ---- */
-
-static struct {
-  size_t place, width;
-  uint64_t value;
-} lie;
-
-static void tell(void) {
-  size_t room = scene.size - lie.place;
-  memcpy(scene.memory + lie.place, &lie.value, lie.width < room ? lie.width : room);
-}
-
-static enum peer keep_silent(void) {
-  world.limit = toy_limit < INT64_MAX ? toy_limit + SHMX_SECOND : INT64_MAX;
-  return LETS_SLEEP;
-}
-
-static enum peer repeat(void) {
-  tell();
-  return keep_silent();
-}
-
-/* From one lie to the next: no sleep on the word is a long one. */
-static enum peer count_on(void) {
-  lie.value++;
-  return repeat();
-}
-
-/* ---- one lie ---- */
-
-enum way { BEFORE, MEANWHILE, AGAIN, COUNTING, WAYS };
+enum { PARTS = 4, SIZE = 12345 };
 
 static void open_all(void) {
   toys_run(&all, OPEN, TIMEOUT, 0);
   for (unsigned which = 0; which < TOYS; which++)
     toys_run(&all, FIND, TIMEOUT, which);
+}
+
+static void begin_toys(bool used) {
+  if (used) open_all();
 }
 
 /* Behind the last permit and the last party their memory goes on to the end of a unit: whoever
@@ -63,18 +27,6 @@ static void expect_ends(void) {
   }
 }
 
-static void do_all(enum way way) {
-  scene_reset(&scene);
-  world_begin(keep_silent);
-  if (way != BEFORE) open_all();
-  tell();
-  if (way == AGAIN) world.peer = repeat;
-  if (way == COUNTING) world.peer = count_on;
-  toys_run_all(&all, TIMEOUT);
-  world.on = false;
-  expect_ends();
-}
-
 static void begin_scene(int number) {
   scene_begin(&scene, posix_name(number).posix, SIZE);
   toys_begin(&all, posix_name(number), guarded_address(0, scene.length));
@@ -87,10 +39,6 @@ static void end_scene(void) {
 }
 
 /* ---- all lies ---- */
-
-struct range {
-  size_t from, length;
-};
 
 /* The header, some entries (one that is removed, and the next free), some members, all objects. */
 static unsigned ranges_of(struct range *ranges) {
@@ -107,53 +55,21 @@ static unsigned ranges_of(struct range *ranges) {
   return count;
 }
 
-static unsigned long told;
-
-static void tell_everything_at(size_t place, unsigned value) {
-  static const size_t widths[] = {8, 4, 1};
-  for (unsigned i = 0; i < 3; i++) {
-    if (i == 1 && place % 4 != 0) continue;
-    if (i == 2 && value > 3) continue;
-    for (int way = 0; way < WAYS; way++) {
-      if (way >= AGAIN && place % 4 != 0) continue;
-      lie.place = place;
-      lie.width = widths[i];
-      lie.value = hostile_value(&scene, shmx_self()->task, value);
-      do_all((enum way)way);
-      told++;
-    }
-  }
-}
-
 static void tell_lies(int part) {
   struct range ranges[TOYS + 8];
   begin_scene(part);
-  unsigned count = ranges_of(ranges), turn = 0;
-  for (unsigned i = 0; i < count; i++)
-    for (size_t at = 0; at < ranges[i].length; at++)
-      for (unsigned value = 0; value < VALUES; value++)
-        if ((int)(turn++ % PARTS) == part) tell_everything_at(ranges[i].from + at, value);
+  unsigned count = ranges_of(ranges);
+  tell_lies_in(ranges, count, (unsigned)part, PARTS);
   end_scene();
   dprintf(STDOUT_FILENO, "  part %d: %lu lies\n", part, told);
 }
 
 static void test_no_field_does_harm_whatever_it_says(void **state) {
   (void)state;
-  pid_t children[PARTS];
-  for (int part = 0; part < PARTS; part++)
-    children[part] = start_child(tell_lies, part);
-  for (int part = 0; part < PARTS; part++)
-    assert_int_equal(wait_for(children[part]), 0);
+  tell_all_lies(tell_lies, PARTS);
 }
 
 /* ---- some that were found ---- */
-
-static void write_at(size_t place, uint64_t value, size_t width) {
-  lie.place = place;
-  lie.value = value;
-  lie.width = width;
-  tell();
-}
 
 /* What another thread of process 1 has, says the word, and it lives as long. */
 static void take_the_lock(void) {
@@ -178,11 +94,6 @@ static void close_with_the_lock_taken(int unused) {
 static void test_closing_an_arena_waits_for_nobody(void **state) {
   (void)state;
   assert_child_passes(close_with_the_lock_taken, 0);
-}
-
-static enum peer signal_always(void) {
-  keep_silent();
-  return SIGNALS;
 }
 
 static void be_signalled(int unused) {

@@ -1,0 +1,185 @@
+/* corrupt_queue_test.c shows that no single lie in the memory of a channel, a topic or a service
+ * does harm: lies.h tells them. */
+#include "queue_scene.h"
+
+#include "lies.h"
+
+enum { PARTS = 2 };
+
+static const uint64_t parameters[KINDS] = {SHMX_CHANNEL_MIN, SHMX_CHANNEL_MIN, 64};
+
+/* A handle that remembers how far others were. */
+static void begin_toys(bool used) {
+  static const unsigned char uses[KINDS][3] = {
+      {SEND, RECEIVE, SEND}, {SUBSCRIBE, NEXT, PUBLISH}, {TAKE, REPLY, BEGIN}};
+  toys_begin(&all, scene.kind, scene.parameter, scene.memory);
+  for (unsigned i = 0; used && i < 3; i++)
+    toys_run(&all, uses[scene.kind][i], 0, 8);
+}
+
+static void expect_ends(void) {
+  expect_nothing_behind(&scene);
+}
+
+/* ---- all lies ---- */
+
+/* A channel's and a topic's memory, all of it; of a service, the slots that are used, the last one,
+ * the channel and the requests that come first. */
+static unsigned ranges_of(struct range *ranges) {
+  size_t slot = SLOT_HEAD + scene.parameter, last = AT_SLOTS + (SHMX_CALLERS - 1) * slot;
+  unsigned count = 0;
+  if (scene.kind != SERVICE) {
+    ranges[count++] = (struct range){0, scene.size};
+    return count;
+  }
+  ranges[count++] = (struct range){0, 8};
+  for (size_t i = 0; i < 4; i++)
+    ranges[count++] = (struct range){AT_SLOTS + i * slot, SLOT_HEAD + 8};
+  ranges[count++] = (struct range){last, SLOT_HEAD};
+  ranges[count++] = (struct range){scene.at_channel, CHANNEL_RING + 192};
+  return count;
+}
+
+static void tell_lies(int number) {
+  struct range ranges[8];
+  int kind = number / PARTS;
+  scene_begin(&scene, 0, kind, parameters[kind]);
+  tell_lies_in(ranges, ranges_of(ranges), (unsigned)(number % PARTS), PARTS);
+  scene_end(&scene);
+  dprintf(STDOUT_FILENO, "  kind %d, part %d: %lu lies\n", kind, number % PARTS, told);
+}
+
+static void test_no_field_does_harm_whatever_it_says(void **state) {
+  (void)state;
+  tell_all_lies(tell_lies, KINDS * PARTS);
+}
+
+/* ---- some that were found ---- */
+
+static void begin_scene(int kind) {
+  scene_begin(&scene, 0, kind, parameters[kind]);
+  world_begin(keep_silent);
+  toys_begin(&all, kind, parameters[kind], scene.memory);
+}
+
+static void end_scene(void) {
+  world.on = false;
+  toys_end(&all);
+  expect_ends();
+  scene_end(&scene);
+}
+
+/* The handle knows of messages that are there no more, says the tail. */
+static void move_tail_back(int unused) {
+  (void)unused;
+  uint64_t head;
+  begin_scene(CHANNEL);
+  EXPECT(toys_run(&all, RECEIVE, 0, 0) == 0);
+  memcpy(&head, scene.memory + 64 + 16, sizeof head);
+  write_at(16, head, 8);
+  EXPECT(toys_run(&all, RECEIVE_ALL, 0, 8) == -EBADMSG);
+  end_scene();
+}
+
+static void test_a_tail_that_goes_back_is_a_lie(void **state) {
+  (void)state;
+  assert_child_passes(move_tail_back, 0);
+}
+
+/* What a living one has, who is at it for ever, says the word; and signals come all the time. */
+static void take_slots_lock(enum peer (*peer)(void)) {
+  write_at(AT_SLOTS + 8, (uint64_t)getppid(), 8);
+  world.peer = peer;
+}
+
+static void serve_with_the_lock_taken(int unused) {
+  (void)unused;
+  static enum peer (*const peers[])(void) = {keep_silent, signal_always};
+  for (int i = 0; i < 2; i++) {
+    begin_scene(SERVICE);
+    EXPECT(toys_run(&all, BEGIN, 0, 0) == 0 && all.call.slot == 2);
+    EXPECT(toys_run(&all, TAKE, 0, 0) == 0 && all.taken.slot == 1);
+    all.call.slot = all.taken.slot = 0;
+    take_slots_lock(peers[i]);
+    EXPECT(toys_run(&all, REPLY, 0, 0) == -ETIMEDOUT);
+    EXPECT(toys_run(&all, END, 0, 0) == 0);
+    EXPECT(toys_run(&all, BEGIN, TIMEOUT, 0) == -ETIMEDOUT); /* in the slot that was given back */
+    scene_reset(&scene);
+    write_at(scene.at_channel + 64 + 16, 0, 8); /* the first request once more */
+    take_slots_lock(peers[i]);
+    EXPECT(toys_run(&all, TAKE, 0, 0) == -ETIMEDOUT);
+    end_scene();
+  }
+}
+
+static void test_a_slots_lock_is_waited_for_with_patience(void **state) {
+  (void)state;
+  assert_child_passes(serve_with_the_lock_taken, 0);
+}
+
+/* All slots are a living one's, and whoever waits for one is woken all the time. */
+static void wake_in_vain(int unused) {
+  (void)unused;
+  begin_scene(SERVICE);
+  for (size_t slot = 0; slot < SHMX_CALLERS; slot++)
+    write_at(AT_SLOTS + slot * (SLOT_HEAD + scene.parameter), (uint64_t)getppid(), 8);
+  write_at(0, 0, 4);
+  world.peer = count_on;
+  EXPECT(toys_run(&all, BEGIN, TIMEOUT, 0) == -ETIMEDOUT);
+  EXPECT(toys_run(&all, BEGIN, 0, 0) == -ETIMEDOUT);
+  end_scene();
+}
+
+static void test_who_waits_for_a_slot_is_woken_in_vain(void **state) {
+  (void)state;
+  assert_child_passes(wake_in_vain, 0);
+}
+
+/* A state that never stands still, and is never a reply. */
+static void change_state(int unused) {
+  (void)unused;
+  begin_scene(SERVICE);
+  EXPECT(toys_run(&all, BEGIN, 0, 0) == 0);
+  write_at(AT_SLOTS + all.call.slot * (SLOT_HEAD + scene.parameter) + 24, 100, 8);
+  world.peer = count_on;
+  EXPECT(toys_run(&all, AWAIT, TIMEOUT, 0) == -ETIMEDOUT);
+  EXPECT(toys_run(&all, AWAIT, 0, 0) == -ETIMEDOUT);
+  end_scene();
+}
+
+static void test_a_state_that_never_stands_still_keeps_nobody(void **state) {
+  (void)state;
+  assert_child_passes(change_state, 0);
+}
+
+/* The first request, of a call that was given up, is there again and again. */
+static enum peer commit_again(void) {
+  write_at(scene.at_channel + 64 + 16, 0, 8);
+  return keep_silent();
+}
+
+static void flood(int unused) {
+  (void)unused;
+  begin_scene(SERVICE);
+  world.peer = commit_again;
+  EXPECT(toys_run(&all, TAKE, TIMEOUT, 0) == -ETIMEDOUT);
+  EXPECT(toys_run(&all, TAKE, 0, 0) == -ETIMEDOUT);
+  end_scene();
+}
+
+static void test_requests_that_were_given_up_keep_no_server(void **state) {
+  (void)state;
+  assert_child_passes(flood, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_teardown(test_no_field_does_harm_whatever_it_says, nothing_left),
+      cmocka_unit_test_teardown(test_a_tail_that_goes_back_is_a_lie, nothing_left),
+      cmocka_unit_test_teardown(test_a_slots_lock_is_waited_for_with_patience, nothing_left),
+      cmocka_unit_test_teardown(test_who_waits_for_a_slot_is_woken_in_vain, nothing_left),
+      cmocka_unit_test_teardown(test_a_state_that_never_stands_still_keeps_nobody, nothing_left),
+      cmocka_unit_test_teardown(test_requests_that_were_given_up_keep_no_server, nothing_left),
+  };
+  return cmocka_run_group_tests(tests, begin, nothing_left);
+}
