@@ -270,7 +270,8 @@ local function bench_topic()
     ours = attended(publish, 1), limit = attended(publish, 0) }
 
   local now = baseline.now
-  local clock = arena:semaphore("clock", 0)
+  local clock = assert(arena:semaphore("clock", 1))
+  clock:acquire()
   local function publish_rarely(n)
     local seconds = 0
     for _ = 1, n do
@@ -310,6 +311,7 @@ local function bench_waiting()
   end
 end
 
+io.stdout:setvbuf("line")
 bench.print_machine()
 print("method   medians of 5 to 21 rounds in turns (quartiles of the ratio); messages of 64 bytes;")
 print("         each process has a core of its own and has warmed up; ours is Lua, unless in C")
