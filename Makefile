@@ -25,10 +25,11 @@ HOST_SOURCES = $(sort $(wildcard spec/support/host_*.c))
 TEST_SOURCES = $(sort $(wildcard spec/core/*_test.c))
 FUZZ_SOURCES = $(sort $(wildcard spec/fuzz/*.c))
 LUA_HOSTS = spec/support/lowlevel.c spec/support/gcstress.c scripts/bench/baseline.c \
-  scripts/bench/locks.c
+  scripts/bench/locks.c scripts/bench/channels.c scripts/bench/zeromq.c
+CXX_SOURCES = scripts/bench/boost.cpp
 C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(HOST_SOURCES) $(TEST_SOURCES) \
   $(FUZZ_SOURCES) $(LUA_HOSTS)
-C_HEADERS = $(sort $(wildcard core/*.h core/*/*.h bindings/*/*.h spec/*/*.h))
+C_HEADERS = $(sort $(wildcard core/*.h core/*/*.h bindings/*/*.h scripts/*/*.h spec/*/*.h))
 LUA_FILES = scripts spec bindings/meta
 PUBLIC_HEADERS = shmx.h base/api.h base/checked.h base/error.h base/kind.h os/clock.h os/object.h \
   os/posix.h os/semaphores.h os/system.h sync/barrier.h sync/condition.h sync/mutex.h sync/rwlock.h \
@@ -46,8 +47,8 @@ TESTS = $(TEST_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
 BUILD_PACKAGES = gcc libc6-dev lua5.4 liblua5.4-dev libmsgpuck-dev
 DEMO_PACKAGES = $(BUILD_PACKAGES) lua-luv lua-argparse
 TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted lua-cqueues libcmocka-dev luarocks pkg-config spin util-linux
-LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck
-BENCH_PACKAGES = $(DEMO_PACKAGES) python3-numpy
+LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck libzmq3-dev
+BENCH_PACKAGES = $(DEMO_PACKAGES) g++ libboost-dev libzmq3-dev python3-numpy
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev util-linux
 
 # What make fuzz fuzzes, for how long each, and with how many processes.
@@ -63,7 +64,7 @@ BUSTED = $(LUA) $$(command -v busted) --pattern=_spec --helper=spec/support/guar
 .SUFFIXES:
 .SECONDARY:
 .PHONY: always help all demo test lint asan torture fuzz bench install uninstall clean setup-% \
-  programs check threads
+  programs check threads contestants
 
 all: $(LIBRARIES) ## build the module (build/shm.so) and the library (build/libshmx.{a,so})
 	@:
@@ -79,7 +80,7 @@ test: setup-test ## build and run every test
 	@$(MAKE) --no-print-directory check
 
 lint: setup-lint ## check style and warnings, in C and Lua, with gcc and clang
-	clang-format --dry-run --Werror $(C_SOURCES) $(C_HEADERS)
+	clang-format --dry-run --Werror $(C_SOURCES) $(C_HEADERS) $(CXX_SOURCES)
 	@for file in $(C_SOURCES); do for cc in gcc clang; do \
 	  $$cc -fsyntax-only -O2 -Werror $(BASE_FLAGS) -isystem $(LUA_INCDIR) $$file || exit 1; done; done
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
@@ -110,10 +111,11 @@ fuzz: setup-fuzz ## fuzz the memory of arenas, and of queues (10 minutes each; S
 	  spec/fuzz/corpus/$$target || exit 1; done
 
 bench: setup-bench ## measure, as ratios to what the machine can do in the same run
-	@$(MAKE) --no-print-directory all $(BUILD)/spec/baseline.so $(BUILD)/spec/locks.so
+	@$(MAKE) --no-print-directory contestants
 	@$(RUN) $(LUA) scripts/bench/segment.lua
 	@$(RUN) PYTHON=/usr/bin/python3 $(LUA) scripts/bench/view.lua
 	@$(RUN) PYTHON=/usr/bin/python3 $(LUA) scripts/bench/lock.lua
+	@$(RUN) PYTHON=/usr/bin/python3 $(LUA) scripts/bench/channel.lua
 
 install: all ## install below PREFIX (/usr/local); DESTDIR is put before it
 	install -d $(addprefix $(DESTDIR),$(INSTALL_LUADIR) $(PREFIX)/lib/pkgconfig \
@@ -245,8 +247,22 @@ $(BUILD)/spec/baseline.so: $(BUILD)/obj/scripts/bench/baseline.o
 	@mkdir -p $(@D)
 	$(LINK_SHARED) $^ -o $@
 
-$(BUILD)/spec/locks.so: $(BUILD)/obj/scripts/bench/locks.o $(BUILD)/libshmx.a
+$(BUILD)/spec/locks.so $(BUILD)/spec/channels.so: $(BUILD)/spec/%.so: \
+  $(BUILD)/obj/scripts/bench/%.o $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
 	$(LINK_SHARED) -Wl,--exclude-libs,ALL $^ -o $@
+
+# What the benchmarks compare with: of the libraries, those that are there.
+contestants: $(LIBRARIES) $(patsubst %,$(BUILD)/spec/%.so,baseline locks channels \
+  $(if $(wildcard /usr/include/zmq.h),zeromq) \
+  $(if $(wildcard /usr/include/boost/interprocess/ipc/message_queue.hpp),boost))
+
+$(BUILD)/spec/zeromq.so: $(BUILD)/obj/scripts/bench/zeromq.o
+	@mkdir -p $(@D)
+	$(LINK_SHARED) $^ -o $@ -lzmq
+
+$(BUILD)/spec/boost.so: scripts/bench/boost.cpp scripts/bench/carrier.h
+	@mkdir -p $(@D)
+	$(CXX) -shared -fPIC -pthread -Wall -Wextra -isystem $(LUA_INCDIR) $(CFLAGS) $< -o $@ -lrt
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

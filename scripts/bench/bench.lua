@@ -143,15 +143,18 @@ local function python(script, what, count)
   return process:read("n")
 end
 
--- A contest of times whose limit is Python, in turns as all others: each sample is a process. Where
--- that cannot be, the row says that there is no contest.needs.
+-- A contest whose limit is Python, in turns as all others: each sample is a process, which does a
+-- contest.part of what ours does. Where that cannot be, the row says that there is no
+-- contest.needs.
 function bench.compare_python(contest, script, what)
   if not python(script, what, 1) then
     return bench.print_missing(contest.what, "no " .. contest.needs)
   end
-  contest.limit = function(n) return python(script, what, n) end
-  contest.rounds = 15
-  bench.compare_times(contest)
+  local part = contest.part or 1
+  contest.limit = function(n) return python(script, what, n // part) * part end
+  contest.rounds = contest.rounds or 15
+  local run = contest.compare or bench.compare_times
+  run(contest)
 end
 
 return bench

@@ -1,38 +1,14 @@
 /*
  * locks.c: locks side by side, the core's and libc's, as Lua functions for lock.lua; and processes
- * that race for them, are killed with them, or wait for them. Most believe their arguments. What is
- * passed in to be called is called in forked children, which end without closing anything. Touches
+ * that race for them, are killed with them, or wait for them. Most believe their arguments. Touches
  * the core's inner headers and libc.
  */
+#include "processes.h"
 #include "sync/lock.h"
 #include "sync/mutex.h"
 
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <lauxlib.h>
-#include <lua.h>
-
-static void *new_shared(lua_State *L, size_t size) {
-  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) luaL_error(L, "mmap: %s", strerror(errno));
-  return memory;
-}
-
-static double seconds_of(clockid_t clock) {
-  struct timespec now;
-  clock_gettime(clock, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 /* ---- locks ---- */
 
@@ -183,81 +159,6 @@ static int new_pthread(lua_State *L) {
   pthread_mutex_init(&push_contestant(L, pthread_methods)->place->pthread, &attributes);
   pthread_mutexattr_destroy(&attributes);
   return 1;
-}
-
-/* ---- processes ---- */
-
-enum { PROCESSES_MAX = 16 };
-
-/* What they share. */
-struct course {
-  _Atomic int ready;
-  _Atomic bool go, stop;
-  double seconds;
-  struct {
-    _Alignas(64) lua_Integer operations;
-    double seconds;
-  } results[PROCESSES_MAX];
-};
-
-/* Calls what is at `index`, with a number. An error ends the child. */
-static void call(lua_State *L, int index, lua_Integer number) {
-  lua_pushvalue(L, index);
-  lua_pushinteger(L, number);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
-  fprintf(stderr, "%s\n", lua_tostring(L, -1));
-  _exit(1);
-}
-
-/* The child with this number has a core of its own, where there are enough. */
-static void pin(int number, int processes) {
-  cpu_set_t allowed, chosen;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < processes)
-    return;
-  int core = 0;
-  while (!CPU_ISSET(core, &allowed) || number-- > 0)
-    core++;
-  CPU_ZERO(&chosen);
-  CPU_SET(core, &chosen);
-  sched_setaffinity(0, sizeof chosen, &chosen);
-}
-
-typedef void child(lua_State *L, struct course *course, int number);
-
-/* A child does not outlive the benchmark. */
-static pid_t start(lua_State *L, struct course *course, int number, child *run) {
-  pid_t parent = getpid(), pid = fork();
-  if (pid < 0) luaL_error(L, "fork: %s", strerror(errno));
-  if (pid > 0) return pid;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() == parent) run(L, course, number);
-  _exit(0);
-}
-
-static void finish(lua_State *L, pid_t pid) {
-  int status;
-  waitpid(pid, &status, 0);
-  if (status != 0) luaL_error(L, "a child of the benchmark has failed");
-}
-
-static void pause_for(double seconds) {
-  struct timespec time = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
-  nanosleep(&time, NULL);
-}
-
-static void await_ready(lua_State *L, struct course *course, int count) {
-  for (int i = 0; atomic_load(&course->ready) < count; i++) {
-    if (i == 1000000) luaL_error(L, "a child of the benchmark does not begin");
-    pause_for(20e-6);
-  }
-}
-
-static struct course *new_course(lua_State *L) {
-  return new_shared(L, sizeof(struct course));
-}
-
-static void free_course(struct course *course) {
-  munmap(course, sizeof *course);
 }
 
 /* ---- a race ---- */
