@@ -154,6 +154,7 @@ static void scribble_under_workers(double seconds) {
   pid_t workers[WORKERS];
   const char *longer = getenv("SHM_SCRIBBLE");
   memset(control, 0, sizeof *control);
+  toy_slack = DEADLINE / 2 * SHMX_SECOND;
   seed = number_from("SHM_SEED", (uint64_t)shmx_clock_now() | 1);
   print_message("  SHM_SEED=%llu\n", (unsigned long long)seed);
   for (int number = 0; number < WORKERS; number++)
