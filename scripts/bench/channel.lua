@@ -9,6 +9,12 @@ local locks = require "locks"
 local bench = require "scripts.bench.bench"
 local bound, race = bench.bound, channels.race
 
+-- Nanoseconds there and back between the nearest two cores, and the farthest.
+local function distances()
+  local nearest, farthest = channels.distances()
+  return nearest * 1e9, farthest * 1e9
+end
+
 local letter <const> = ("x"):rep(64)
 local ring <const> = 1 << 18 -- bytes, everybody's
 
@@ -315,6 +321,8 @@ io.stdout:setvbuf("line")
 bench.print_machine()
 print("method   medians of 5 to 21 rounds in turns (quartiles of the ratio); messages of 64 bytes;")
 print("         each process has a core of its own and has warmed up; ours is Lua, unless in C")
+print(("cores    the nearest two, %.0f ns there and back; the farthest are %.0f"):format(
+  distances()))
 print()
 bench.print_header()
 bench_exchange()

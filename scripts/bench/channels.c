@@ -303,10 +303,8 @@ static void run_racer(lua_State *L, struct course *course, int number) {
 
 /* One of a crowd keeps off the racers' cores, if there are others. */
 static void run_spectator(lua_State *L, struct course *course, int number) {
-  cpu_set_t allowed;
   int racers = (int)lua_rawlen(L, 1);
-  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > racers)
-    pin(racers + number % (CPU_COUNT(&allowed) - racers), 0);
+  if (cores.count > racers) pin(racers + number % (cores.count - racers), 0);
   atomic_fetch_add(&course->ready, 1);
   lua_pushvalue(L, 4);
   call(L, lua_gettop(L), LUA_MAXINTEGER);
@@ -320,6 +318,7 @@ static int channels_race(lua_State *L) {
   pid_t pids[PROCESSES_MAX];
   luaL_argcheck(L, racers >= 1 && racers + crowd <= PROCESSES_MAX, 1, "too many");
   lua_settop(L, 5);
+  arrange_cores();
   struct course *course = new_course(L);
   for (int i = 0; i < crowd; i++)
     pids[racers + i] = start(L, course, i, run_spectator);
@@ -345,11 +344,25 @@ static int channels_race(lua_State *L) {
   return 2;
 }
 
+/* distances() --> seconds that a word takes there and back between the nearest two cores, which
+ * race takes, and the farthest two */
+static int channels_distances(lua_State *L) {
+  arrange_cores();
+  lua_pushnumber(L, cores.nearest);
+  lua_pushnumber(L, cores.farthest);
+  return 2;
+}
+
 static const luaL_Reg functions[] = {
-    {"race", channels_race}, {"exchange", new_exchange},
-    {"ring", new_ring},      {"channel", new_channel},
-    {"pipe", new_pipe},      {"socketpair", new_socketpair},
-    {"queue", new_queue},    {NULL, NULL},
+    {"race", channels_race},
+    {"distances", channels_distances},
+    {"exchange", new_exchange},
+    {"ring", new_ring},
+    {"channel", new_channel},
+    {"pipe", new_pipe},
+    {"socketpair", new_socketpair},
+    {"queue", new_queue},
+    {NULL, NULL},
 };
 
 __attribute__((visibility("default"))) int luaopen_channels(lua_State *L) {

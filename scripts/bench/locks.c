@@ -184,6 +184,7 @@ static int locks_race(lua_State *L) {
   int processes = (int)lua_tointeger(L, 2);
   pid_t pids[PROCESSES_MAX];
   luaL_argcheck(L, processes >= 1 && processes <= PROCESSES_MAX, 2, "too many");
+  arrange_cores();
   struct course *course = new_course(L);
   for (int i = 0; i < processes; i++)
     pids[i] = start(L, course, i, run_race);

@@ -6,8 +6,9 @@
 #ifndef SCRIPTS_BENCH_PROCESSES_H
 #define SCRIPTS_BENCH_PROCESSES_H
 
+#include "cores.h"
+
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -69,17 +70,9 @@ static inline void call(lua_State *L, int index, lua_Integer number) {
   _exit(1);
 }
 
-/* The child with this number has a core of its own, where there are enough. */
+/* The child with this number has a core of its own, where there are enough: arrange_cores. */
 static inline void pin(int number, int processes) {
-  cpu_set_t allowed, chosen;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < processes)
-    return;
-  int core = 0;
-  while (!CPU_ISSET(core, &allowed) || number-- > 0)
-    core++;
-  CPU_ZERO(&chosen);
-  CPU_SET(core, &chosen);
-  sched_setaffinity(0, sizeof chosen, &chosen);
+  if (number < cores.count && processes <= cores.count) pin_to(cores.numbers[number]);
 }
 
 typedef void child(lua_State *L, struct course *course, int number);
