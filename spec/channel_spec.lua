@@ -43,7 +43,7 @@ describe("a channel", function()
     refused("something else", "EPROTOTYPE", arena:channel("c", 512))
     refused("something else", "EPROTOTYPE", arena:topic("c", 1024))
     refused("has no room: the largest free extent has %d+ bytes$", "ENOSPC", arena:channel("large", "2M"))
-    assert.same({ kind = "channel", name = "c", size = 1024 + 192, count = 1024 }, arena:objects()[1])
+    assert.same({ kind = "channel", name = "c", size = 1024 + 320, count = 1024 }, arena:objects()[1])
     for _, size in ipairs { 1, 255, 256 } do
       assert.equal(256, arena:channel("s" .. size, size):stat().capacity)
     end

@@ -5,8 +5,8 @@ local peers = require "spec.support.peers"
 local name = "/shm_spec_hostile"
 
 -- Words, from 1, of a channel's and of a topic's memory.
-local TAIL, HEAD, RING = 3, 11, 25
-local TOPIC_TAIL, FLOOR, TOPIC_RING = 2, 3, 17
+local TAIL, HEAD, RING = 9, 25, 41
+local TOPIC_TAIL, FLOOR, TOPIC_RING = 9, 10, 25
 
 local function refused(code, ...)
   local value, message, found = ...
@@ -44,7 +44,7 @@ local lies = {
 describe("a channel that a peer has damaged", function()
   it("says EBADMSG, however one receives, and goes on when it is mended", function()
     local c = assert(arena:channel("c", 1024))
-    local words = words_of(24 + 1024 // 8)
+    local words = words_of(40 + 1024 // 8)
     assert(c:send_all { "one", "two" })
     local saved = words:totable()
     for _, lie in ipairs(lies) do
@@ -70,7 +70,7 @@ describe("a channel that a peer has damaged", function()
 
   it("takes and gives no more than it has, whatever stands there", function()
     local c = assert(arena:channel("c", 256))
-    local words = words_of(24 + 256 // 8)
+    local words = words_of(40 + 256 // 8)
     local saved = words:totable()
     local seed = tonumber(os.getenv "SHM_SEED") or os.time()
     math.randomseed(seed)
@@ -102,7 +102,7 @@ end)
 describe("a topic that a peer has damaged", function()
   it("says EBADMSG, and goes on when it is mended", function()
     local t = assert(arena:topic("t", 1024))
-    local words = words_of(16 + 1024 // 8)
+    local words = words_of(24 + 1024 // 8)
     local s = assert(t:subscribe { from = "oldest" })
     assert(t:publish "one")
     local saved = words:totable()
@@ -140,10 +140,10 @@ describe("a message that grows while it is received", function()
   it("is received, or EBADMSG", function()
     local c = assert(arena:channel("c", "1M"))
     local offset = segment:view("u64", 256 + 16, 1)[1]
-    local head, tail = segment:view("u64", offset + 80, 1), segment:view("u64", offset + 16, 1)
+    local head, tail = segment:view("u64", offset + 192, 1), segment:view("u64", offset + 64, 1)
     tail[1] = 1 << 20
     for _, call in ipairs { c.receive, function(...) return c.receive_all(..., 1, 0) end } do
-      while_it_grows(offset + 192, function()
+      while_it_grows(offset + 320, function()
         head[1] = 0
         return call(c, 0)
       end)

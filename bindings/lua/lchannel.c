@@ -229,7 +229,10 @@ static int receive(lua_State *L, struct lchannel *self, int64_t deadline) {
     lbuffer_grow(L, &receipt.buffer, receipt.message.length);
     status = lobject_attempt(L, &self->base, try_receive, &receipt, deadline);
   }
-  return status == 0 ? lvalue_push(L, &receipt.message) : status;
+  if (status != 0) return status;
+  status = lvalue_push(L, &receipt.message);
+  lbuffer_end(L, &receipt.buffer);
+  return status;
 }
 
 static int channel_receive(lua_State *L) {

@@ -9,12 +9,33 @@ void lbuffer_start(struct lbuffer *buffer) {
   buffer->room = sizeof buffer->small;
 }
 
+enum { SPARE_MAX = 1 << 18 }; /* bytes of a buffer that is worth keeping */
+
+/* The registry keeps one that is not in use. */
+static const char spare;
+
 /* In the place of the one before: a peer that makes a message longer again and again must not fill
  * the stack. */
 void lbuffer_grow(lua_State *L, struct lbuffer *buffer, size_t length) {
   if (buffer->data != buffer->small) lua_pop(L, 1);
-  buffer->room = (length + 7) & ~(size_t)7; /* topics copy whole words */
-  buffer->data = lua_newuserdatauv(L, buffer->room, 0);
+  length = (length + 7) & ~(size_t)7; /* topics copy whole words */
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &spare);
+  if (lua_rawlen(L, -1) >= length) {
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &spare);
+  } else {
+    lua_pop(L, 1);
+    lua_newuserdatauv(L, length, 0);
+  }
+  buffer->data = lua_touserdata(L, -1);
+  buffer->room = lua_rawlen(L, -1);
+  buffer->index = lua_gettop(L);
+}
+
+void lbuffer_end(lua_State *L, const struct lbuffer *buffer) {
+  if (buffer->data == buffer->small || buffer->room > SPARE_MAX) return;
+  lua_pushvalue(L, buffer->index);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &spare);
 }
 
 int lmessage_push_all(lua_State *L, const void *data, size_t length) {

@@ -7,11 +7,12 @@
 
 #include "lua/lobject.h"
 
-/* A buffer on the C stack for what is small; for the rest a userdata, of its own for each call:
- * what is decoded from it may collect garbage, whose finalizers may receive. */
+/* A buffer on the C stack for what is small; for the rest a userdata that nobody else has
+ * meanwhile: what is decoded from it may collect garbage, whose finalizers may receive. */
 struct lbuffer {
   void *data;
   size_t room;
+  int index; /* of the userdata */
   _Alignas(8) unsigned char small[1024];
 };
 
@@ -19,6 +20,9 @@ void lbuffer_start(struct lbuffer *buffer);
 
 /* Room for so many bytes; pushes something, once: it stays at the top if this is called again. */
 void lbuffer_grow(lua_State *L, struct lbuffer *buffer, size_t length);
+
+/* What was in it was pushed: another call may have it. Without this, the garbage collector has. */
+void lbuffer_end(lua_State *L, const struct lbuffer *buffer);
 
 /* Pushes a list of the values in a buffer of shmx_channel_receive_all, and how many were damaged,
  * or nil for none. Returns 0; -EBADMSG where all were. */

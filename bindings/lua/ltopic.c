@@ -177,7 +177,9 @@ static int receive(lua_State *L, struct lsubscription *self, uint64_t *lost, int
     status = lobject_attempt(L, self->topic, try_receive, &receipt, deadline);
   }
   *lost = receipt.lost;
-  if (status == 0) status = lvalue_push(L, &receipt.message);
+  if (status != 0) return status;
+  status = lvalue_push(L, &receipt.message);
+  lbuffer_end(L, &receipt.buffer);
   if (status == 0) lua_pushinteger(L, (lua_Integer)receipt.lost);
   return status;
 }

@@ -2,15 +2,30 @@
 #include "data/await.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 static bool has_moved(const struct shmx_awaited *awaited, uint64_t seen) {
   return atomic_load_explicit(awaited->index, memory_order_relaxed) != seen ||
          atomic_load_explicit(awaited->finished, memory_order_relaxed) != 0;
 }
 
-/* Sleeps until it has moved, a slice has passed, or the deadline. */
-static int sleep_until(const struct shmx_awaited *awaited, uint64_t seen, int64_t deadline) {
+/* How long the first sleep may last. After shmx_event_prepare: its fence pairs with that of who
+ * claims, so that either this is seen or the bit is. */
+static int64_t first_look(const struct shmx_awaited *awaited, int64_t start) {
+  bool lightly =
+      awaited->claimed != NULL && atomic_load_explicit(awaited->claimed, memory_order_relaxed) != 0;
+  return lightly ? start + SHMX_FIRST_LOOK : SHMX_FOREVER;
+}
+
+/* Sleeps until it has moved, a slice has passed, the deadline, or a first look. */
+static int sleep_on(const struct shmx_awaited *awaited, uint64_t seen, int64_t start,
+                    int64_t deadline) {
   uint32_t ticket = shmx_event_prepare(awaited->event);
+  if (has_moved(awaited, seen)) return 0;
+  int64_t first = first_look(awaited, start);
+  int status = shmx_event_wait(awaited->event, ticket, first < deadline ? first : deadline);
+  if (status != -ETIMEDOUT || first >= deadline) return status;
+  ticket = shmx_event_prepare(awaited->event);
   return has_moved(awaited, seen) ? 0 : shmx_event_wait(awaited->event, ticket, deadline);
 }
 
@@ -18,10 +33,9 @@ int shmx_await(const struct shmx_awaited *awaited, uint64_t seen, shmx_spin *spi
                int64_t deadline) {
   if (deadline <= 0) return -ETIMEDOUT; /* 0 only tries */
   if (shmx_spin_while(spin, awaited->index, seen)) return 0;
-  int64_t start = shmx_clock_now(), first = start + SHMX_FIRST_LOOK;
+  int64_t start = shmx_clock_now();
   if (start >= deadline) return -ETIMEDOUT;
-  int status = sleep_until(awaited, seen, first < deadline ? first : deadline);
-  if (status == -ETIMEDOUT && first < deadline) status = sleep_until(awaited, seen, deadline);
+  int status = sleep_on(awaited, seen, start, deadline);
   shmx_spin_slept(spin, shmx_clock_now() - start);
   return status;
 }

@@ -10,12 +10,12 @@ struct shmx_awaited {
   const _Atomic uint64_t *index;
   const _Atomic uint32_t *finished; /* not 0: the index will not move any more */
   struct shmx_event *event;
+  const _Atomic uint64_t *claimed; /* not 0: by shmx_event_notify_lightly; or NULL: never so */
 };
 
 /*
- * Who moves it tells by shmx_event_notify_lightly. Waits for an index to be other than `seen`, or
- * to be final: looks for a while, then sleeps. Returns 0, also for nothing; -ETIMEDOUT, -EINTR,
- * -EFAULT.
+ * Waits for an index to be other than `seen`, or to be final: looks for a while, then sleeps.
+ * Returns 0, also for nothing; -ETIMEDOUT, -EINTR, -EFAULT.
  */
 int shmx_await(const struct shmx_awaited *awaited, uint64_t seen, shmx_spin *spin,
                int64_t deadline);

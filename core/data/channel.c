@@ -37,6 +37,7 @@ static int claim(struct shmx_channel_end *mine, struct shmx_end *end) {
   shmx_end_keep(mine);
   mine->claimed = true;
   atomic_store_explicit(&end->claimed, mine->owner, memory_order_relaxed);
+  atomic_thread_fence(memory_order_seq_cst); /* pairs with shmx_event_prepare: see data/await.c */
   return 0;
 }
 

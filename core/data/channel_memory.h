@@ -17,7 +17,7 @@ struct shmx_channel_memory {
   unsigned char unused[52];
   unsigned char ring[];
 };
-_Static_assert(offsetof(struct shmx_channel_memory, ring) == 192, "the layout in memory");
+_Static_assert(offsetof(struct shmx_channel_memory, ring) == 320, "the layout in memory");
 
 static inline bool shmx_channel_is_finished(const struct shmx_channel_memory *memory) {
   return atomic_load_explicit(&memory->finished, memory_order_acquire) != 0;
@@ -32,7 +32,8 @@ static inline bool shmx_channel_is_readable(const struct shmx_channel_memory *me
 /* Waits for an end to pass `seen`, or for the channel to be finished, also for nothing. */
 static inline int shmx_channel_wait(shmx_channel *channel, struct shmx_event *event,
                                     const struct shmx_end *end, uint64_t seen, int64_t deadline) {
-  const struct shmx_awaited awaited = {&end->index, &channel->memory->finished, event};
+  const struct shmx_awaited awaited = {&end->index, &channel->memory->finished, event,
+                                       &end->claimed};
   channel->producer.missed = channel->consumer.missed = false;
   return shmx_await(&awaited, seen, &channel->spin, deadline);
 }

@@ -57,7 +57,7 @@ static int receive(shmx_channel *channel, void *buffer, size_t room, shmx_messag
   }
   if (status == 0) shmx_end_pass(&memory->consumer, item.next, 1);
   shmx_end_leave(&channel->consumer, &memory->consumer);
-  shmx_event_notify_lightly(&memory->writable);
+  shmx_end_tell(&channel->consumer, &memory->writable);
   return received(channel, status);
 }
 
@@ -126,7 +126,7 @@ int shmx_channel_receive_all(shmx_channel *channel, void *buffer, size_t room, s
     status = -EMSGSIZE;
   }
   shmx_end_leave(&channel->consumer, &memory->consumer);
-  shmx_event_notify_lightly(&memory->writable);
+  shmx_end_tell(&channel->consumer, &memory->writable);
   return received(channel, status);
 }
 
@@ -166,7 +166,7 @@ int shmx_channel_release(shmx_channel *channel) {
   if (!mine->busy || mine->owner != shmx_self()->task) return -EPERM;
   shmx_end_pass(&memory->consumer, mine->at, 1);
   shmx_end_done(mine, &memory->consumer);
-  shmx_event_notify_lightly(&memory->writable);
+  shmx_end_tell(&channel->consumer, &memory->writable);
   return received(channel, 0);
 }
 

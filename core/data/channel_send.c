@@ -57,7 +57,7 @@ int shmx_channel_send_all(shmx_channel *channel, const shmx_message *messages, s
     if (status != 0) return status;
     status = put(channel, messages + *sent, count - *sent, sent, &seen);
     shmx_end_leave(&channel->producer, &memory->producer);
-    shmx_event_notify_lightly(&memory->readable);
+    shmx_end_tell(&channel->producer, &memory->readable);
     if (status == -EAGAIN)
       status = shmx_channel_wait(channel, &memory->writable, &memory->consumer, seen, deadline);
     else
@@ -131,7 +131,7 @@ int shmx_channel_commit(shmx_channel *channel, uint32_t length, uint32_t tag) {
   shmx_ring_write_head(memory->ring, channel->capacity, &item, length, tag);
   shmx_end_pass(&memory->producer, item.next, 1);
   shmx_end_done(mine, &memory->producer);
-  shmx_event_notify_lightly(&memory->readable);
+  shmx_end_tell(&channel->producer, &memory->readable);
   return 0;
 }
 

@@ -9,15 +9,17 @@
 #include "sync/event.h"
 #include "sync/lock.h"
 
-/* What one end has in shared memory: a cache line of its own. */
+/* What one end has in shared memory: a cache line for those who are at it, and one that the other
+ * end looks at. */
 struct shmx_end {
   struct shmx_lock turn;
   _Atomic shmx_task claimed; /* by this owner of the turn, who keeps it: do not wait for it */
-  _Atomic uint64_t index;    /* the tail, or the head */
   _Atomic uint64_t messages; /* that have passed */
-  unsigned char unused_too[32];
+  unsigned char unused[40];
+  _Atomic uint64_t index; /* the tail, or the head */
+  unsigned char unused_too[56];
 };
-_Static_assert(sizeof(struct shmx_end) == 64, "the layout in memory");
+_Static_assert(sizeof(struct shmx_end) == 128, "the layout in memory");
 
 static inline uint64_t shmx_end_index(const struct shmx_end *end) {
   /* Acquire pairs with the release in shmx_end_pass. */
@@ -72,6 +74,15 @@ static inline void shmx_end_pass(struct shmx_end *end, uint64_t index, uint64_t 
   atomic_store_explicit(&end->messages, before + messages, memory_order_relaxed);
   /* Release pairs with the acquire in shmx_end_index. */
   atomic_store_explicit(&end->index, index, memory_order_release);
+}
+
+/* After shmx_end_pass, and having left. Who takes turns has paid for a fence by leaving; who has
+ * claimed the end goes on at once. */
+static inline void shmx_end_tell(const struct shmx_channel_end *mine, struct shmx_event *event) {
+  if (mine->claimed)
+    shmx_event_notify_lightly(event);
+  else
+    shmx_event_notify(event);
 }
 
 #endif

@@ -19,17 +19,21 @@
 enum { HEAD = 16, UNIT = 16 };
 
 struct shmx_topic_memory {
-  struct shmx_lock turn;   /* the publisher's */
-  _Atomic uint64_t tail;   /* behind the newest message */
-  _Atomic uint64_t floor;  /* the oldest message; below it, nothing holds */
+  /* A cache line for publishers, */
+  struct shmx_lock turn;
   _Atomic uint64_t serial; /* the number of the next message */
+  unsigned char unused[48];
+  /* one that subscribers look at, */
+  _Atomic uint64_t tail;  /* behind the newest message */
+  _Atomic uint64_t floor; /* the oldest message; below it, nothing holds */
   _Atomic uint32_t finished;
-  unsigned char unused[28];
+  unsigned char unused_too[44];
+  /* and one that is written only by who sleeps or wakes. */
   struct shmx_event published;
-  unsigned char unused_too[60];
+  unsigned char unused_at_last[60];
   _Atomic uint64_t ring[];
 };
-_Static_assert(offsetof(struct shmx_topic_memory, ring) == 128, "the layout in memory");
+_Static_assert(offsetof(struct shmx_topic_memory, ring) == 192, "the layout in memory");
 
 shmx_kind shmx_topic_kind(uint64_t capacity) {
   return shmx_kind_of(SHMX_KIND_TOPIC, sizeof(struct shmx_topic_memory), 1, capacity);
@@ -143,7 +147,7 @@ int shmx_topic_publish(shmx_topic *topic, const shmx_message *message, int64_t d
   status = is_finished(memory) ? -EPIPE : 0;
   if (status == 0) put(memory, topic->capacity, message);
   shmx_lock_leave(&memory->turn);
-  if (status == 0) shmx_event_notify_lightly(&memory->published);
+  if (status == 0) shmx_event_notify(&memory->published);
   return status;
 }
 
@@ -190,7 +194,7 @@ static uint64_t tail_of(const struct shmx_topic_memory *memory) {
 
 static int wait_for(shmx_subscription *self, int64_t deadline) {
   struct shmx_topic_memory *memory = self->memory;
-  const struct shmx_awaited awaited = {&memory->tail, &memory->finished, &memory->published};
+  const struct shmx_awaited awaited = {&memory->tail, &memory->finished, &memory->published, NULL};
   return shmx_await(&awaited, self->cursor, &self->spin, deadline);
 }
 

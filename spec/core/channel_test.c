@@ -8,7 +8,7 @@
 
 #include <poll.h>
 
-enum { RING = 256, MEMORY = 192 + RING };
+enum { RING = 256, MEMORY = 320 + RING };
 
 #define BOTH (SHMX_PRODUCER | SHMX_CONSUMER)
 
@@ -374,7 +374,7 @@ static void lie(int unused) {
         void *place;
         memset(memory, 0, MEMORY);
         for (int i = 0; i < RING / 8; i++)
-          ((uint64_t *)(void *)(memory + 192))[i] = values[word];
+          ((uint64_t *)(void *)(memory + 320))[i] = values[word];
         both[0].index = values[tail];
         both[1].index = values[head];
         shmx_channel_open(&liar, memory, RING);
@@ -403,7 +403,7 @@ static void lie(int unused) {
 static void test_a_message_behind_the_tail(void **state) {
   (void)state;
   send_some(1);
-  *(uint64_t *)(void *)(ground->memory + 192) = 100;
+  *(uint64_t *)(void *)(ground->memory + 320) = 100;
   assert_int_equal(receive_number(&channel, 0), -EBADMSG);
 }
 

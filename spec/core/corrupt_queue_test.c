@@ -75,8 +75,8 @@ static void move_tail_back(int unused) {
   uint64_t head;
   begin_scene(CHANNEL);
   EXPECT(toys_run(&all, RECEIVE, 0, 0) == 0);
-  memcpy(&head, scene.memory + 64 + 16, sizeof head);
-  write_at(16, head, 8);
+  memcpy(&head, scene.memory + 128 + 64, sizeof head);
+  write_at(64, head, 8);
   EXPECT(toys_run(&all, RECEIVE_ALL, 0, 8) == -EBADMSG);
   end_scene();
 }
@@ -106,7 +106,7 @@ static void serve_with_the_lock_taken(int unused) {
     EXPECT(toys_run(&all, END, 0, 0) == 0);
     EXPECT(toys_run(&all, BEGIN, TIMEOUT, 0) == 0 && all.call.slot != 0); /* in another slot */
     scene_reset(&scene);
-    write_at(scene.at_channel + 64 + 16, 0, 8); /* the first request once more */
+    write_at(scene.at_channel + 128 + 64, 0, 8); /* the first request once more */
     take_slots_lock(peers[i]);
     EXPECT(toys_run(&all, TAKE, 0, 0) == statuses[i]);
     end_scene();
@@ -155,7 +155,7 @@ static void test_a_state_that_never_stands_still_keeps_nobody(void **state) {
 
 /* The first request, of a call that was given up, is there again and again. */
 static enum peer commit_again(void) {
-  write_at(scene.at_channel + 64 + 16, 0, 8);
+  write_at(scene.at_channel + 128 + 64, 0, 8);
   return keep_silent();
 }
 

@@ -9,7 +9,7 @@
 
 #include "data/end.h"
 
-enum { RING = 256, HEADS = 192, MOST = 64 };
+enum { RING = 256, HEADS = 320, MOST = 64 };
 
 /* The tester's; the victim inherits a copy. */
 static shmx_channel channel;

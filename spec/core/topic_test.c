@@ -4,7 +4,7 @@
  */
 #include "messages.h"
 
-enum { RING = 256, MEMORY = 128 + RING, TAIL = 1, FLOOR = 2, SERIAL = 3 };
+enum { RING = 256, MEMORY = 192 + RING, SERIAL = 1, TAIL = 8, FLOOR = 9 };
 
 static shmx_topic topic;
 static unsigned char *memory;

@@ -14,7 +14,7 @@ enum { PRODUCERS = 3, CONSUMERS = 3, WORKERS = PRODUCERS + CONSUMERS, RING = 102
 enum { SENDING = 1, SENT = 2, RECEIVED = 4, RELEASED = 8 };
 
 static struct shared {
-  _Alignas(64) unsigned char channel[192 + RING];
+  _Alignas(64) unsigned char channel[320 + RING];
   _Atomic uint64_t next[PRODUCERS]; /* the number, of this producer, of the next message */
   _Atomic uint64_t last[PRODUCERS]; /* the latest that was received, and logged, of each */
   _Atomic int64_t longest;
