@@ -48,29 +48,29 @@ typedef struct shmx_dict {
 } shmx_dict;
 
 /* A key: some bytes; or an integer, which is 8 bytes and never equal to a key of bytes. */
-typedef struct shmx_key {
+typedef struct shmx_dict_key {
   const void *data;
   uint32_t length; /* bytes, at most SHMX_DICT_KEY_MAX; 8 for an integer */
   bool is_integer; /* data points to an int64_t */
-} shmx_key;
+} shmx_dict_key;
 
 /* A value, and what is said of it. Fields that a function does not name are not looked at. */
-typedef struct shmx_item {
+typedef struct shmx_dict_item {
   const void *data;
   uint32_t length; /* bytes */
   uint32_t tag;    /* 0 to 127: the dict looks only at those of numbers */
   uint32_t flags;  /* the user's */
   int64_t expiry;  /* nanoseconds of CLOCK_BOOTTIME; 0: never. Received, not given */
   uint64_t count;  /* elements, where the value is a list; else 0. Received, not given */
-} shmx_item;
+} shmx_dict_item;
 
-typedef struct shmx_number {
+typedef struct shmx_dict_number {
   uint32_t tag; /* SHMX_TAG_INTEGER, SHMX_TAG_DOUBLE */
   union {
     int64_t integer;
     double real;
   } value;
-} shmx_number;
+} shmx_dict_number;
 
 /* How to store: the first three exclude each other. */
 enum {
@@ -102,12 +102,12 @@ static inline uint64_t shmx_dict_limit(const shmx_dict *dict) {
  * evicted last. Errors: ENOENT (there is none, or it has expired); EMSGSIZE (item->length says how
  * long it is); EPROTOTYPE (it is a list of item->count elements); EINVAL (no such key can be).
  */
-SHMX_API int shmx_dict_get(shmx_dict *dict, const shmx_key *key, void *buffer, size_t room,
-                           shmx_item *item);
+SHMX_API int shmx_dict_get(shmx_dict *dict, const shmx_dict_key *key, void *buffer, size_t room,
+                           shmx_dict_item *item);
 
 /* As above, also where it has expired and is still there: `stale` receives whether. */
-SHMX_API int shmx_dict_get_stale(shmx_dict *dict, const shmx_key *key, void *buffer, size_t room,
-                                 shmx_item *item, bool *stale);
+SHMX_API int shmx_dict_get_stale(shmx_dict *dict, const shmx_dict_key *key, void *buffer,
+                                 size_t room, shmx_dict_item *item, bool *stale);
 
 /*
  * Stores data, length, tag and flags of the item.
@@ -118,11 +118,11 @@ SHMX_API int shmx_dict_get_stale(shmx_dict *dict, const shmx_key *key, void *buf
  * Errors: EEXIST (add), ENOENT (replace); ENOSPC (no room without evicting, with SAFE); EMSGSIZE
  *   (over the limit); EINVAL (tag, length of the key). What was there stays in all these cases.
  */
-SHMX_API int shmx_dict_set(shmx_dict *dict, const shmx_key *key, const shmx_item *item, int64_t ttl,
-                           uint32_t mode, bool *forcible);
+SHMX_API int shmx_dict_set(shmx_dict *dict, const shmx_dict_key *key, const shmx_dict_item *item,
+                           int64_t ttl, uint32_t mode, bool *forcible);
 
 /* Errors: ENOENT. Whatever is there is deleted: also a list. */
-SHMX_API int shmx_dict_delete(shmx_dict *dict, const shmx_key *key);
+SHMX_API int shmx_dict_delete(shmx_dict *dict, const shmx_dict_key *key);
 
 /*
  * Adds to a number. Integers wrap; where one of the two is a double, so is the sum.
@@ -133,9 +133,9 @@ SHMX_API int shmx_dict_delete(shmx_dict *dict, const shmx_key *key);
  * Errors: ENOENT (no value, no init); EDOM (the value is not a number); EPROTOTYPE (it is a list);
  *   ENOSPC, EMSGSIZE, EINVAL.
  */
-SHMX_API int shmx_dict_incr(shmx_dict *dict, const shmx_key *key, const shmx_number *by,
-                            const shmx_number *init, int64_t init_ttl, uint32_t mode,
-                            shmx_number *result, bool *forcible);
+SHMX_API int shmx_dict_incr(shmx_dict *dict, const shmx_dict_key *key, const shmx_dict_number *by,
+                            const shmx_dict_number *init, int64_t init_ttl, uint32_t mode,
+                            shmx_dict_number *result, bool *forcible);
 
 /*
  * Stores, if what is there is what is expected: the same bytes and the same tag.
@@ -145,14 +145,15 @@ SHMX_API int shmx_dict_incr(shmx_dict *dict, const shmx_key *key, const shmx_num
  * The rest as shmx_dict_set. Errors: EAGAIN (something else is there; or nothing); EPROTOTYPE (a
  *   list is); ENOSPC, EMSGSIZE, EINVAL.
  */
-SHMX_API int shmx_dict_cas(shmx_dict *dict, const shmx_key *key, const shmx_item *expected,
-                           const shmx_item *desired, int64_t ttl, uint32_t mode, bool *forcible);
+SHMX_API int shmx_dict_cas(shmx_dict *dict, const shmx_dict_key *key,
+                           const shmx_dict_item *expected, const shmx_dict_item *desired,
+                           int64_t ttl, uint32_t mode, bool *forcible);
 
 /* Gives a value, or a list, another time to live: 0 is for ever. Errors: ENOENT. */
-SHMX_API int shmx_dict_expire(shmx_dict *dict, const shmx_key *key, int64_t ttl);
+SHMX_API int shmx_dict_expire(shmx_dict *dict, const shmx_dict_key *key, int64_t ttl);
 
 /* `ttl` receives the nanoseconds that are left; 0: for ever. Errors: ENOENT. */
-SHMX_API int shmx_dict_ttl(shmx_dict *dict, const shmx_key *key, int64_t *ttl);
+SHMX_API int shmx_dict_ttl(shmx_dict *dict, const shmx_dict_key *key, int64_t *ttl);
 
 /* ---- lists: values of any tags, pushed and popped at both ends ---- */
 
@@ -163,16 +164,16 @@ enum { SHMX_DICT_LEFT = 0, SHMX_DICT_RIGHT = 1 };
  * NULL. Mode is 0 or SHMX_DICT_SAFE. Errors: EPROTOTYPE (a value is there that is no list);
  * ENOSPC, EMSGSIZE, EINVAL.
  */
-SHMX_API int shmx_dict_push(shmx_dict *dict, const shmx_key *key, const shmx_item *item, int end,
-                            uint32_t mode, uint64_t *count, bool *forcible);
+SHMX_API int shmx_dict_push(shmx_dict *dict, const shmx_dict_key *key, const shmx_dict_item *item,
+                            int end, uint32_t mode, uint64_t *count, bool *forcible);
 
 /* Pops an element into a buffer, as shmx_dict_get; the list goes with its last. Errors: ENOENT;
  * EMSGSIZE (it stays); EPROTOTYPE (no list). */
-SHMX_API int shmx_dict_pop(shmx_dict *dict, const shmx_key *key, int end, void *buffer, size_t room,
-                           shmx_item *item);
+SHMX_API int shmx_dict_pop(shmx_dict *dict, const shmx_dict_key *key, int end, void *buffer,
+                           size_t room, shmx_dict_item *item);
 
 /* Errors: ENOENT; EPROTOTYPE (no list). */
-SHMX_API int shmx_dict_count(shmx_dict *dict, const shmx_key *key, uint64_t *count);
+SHMX_API int shmx_dict_count(shmx_dict *dict, const shmx_dict_key *key, uint64_t *count);
 
 /* ---- a value that is made by one while others wait for it ---- */
 
@@ -183,15 +184,16 @@ SHMX_API int shmx_dict_count(shmx_dict *dict, const shmx_key *key, uint64_t *cou
  * ours    receives whether the value is to be made: then shmx_dict_fetch_end is to be called
  * Errors: as shmx_dict_get but ENOENT; ETIMEDOUT; EDEADLK (this thread has the task already).
  */
-SHMX_API int shmx_dict_fetch_begin(shmx_dict *dict, const shmx_key *key, void *buffer, size_t room,
-                                   shmx_item *item, bool *ours, int64_t deadline);
+SHMX_API int shmx_dict_fetch_begin(shmx_dict *dict, const shmx_dict_key *key, void *buffer,
+                                   size_t room, shmx_dict_item *item, bool *ours, int64_t deadline);
 
 /*
  * Stores the value that was made and wakes those who wait for it; or, with NULL, gives up. Errors:
  * as shmx_dict_set; EEXIST: somebody has stored another meanwhile, which stays.
  */
-SHMX_API int shmx_dict_fetch_end(shmx_dict *dict, const shmx_key *key, const shmx_item *item,
-                                 int64_t ttl, uint32_t mode, bool *forcible);
+SHMX_API int shmx_dict_fetch_end(shmx_dict *dict, const shmx_dict_key *key,
+                                 const shmx_dict_item *item, int64_t ttl, uint32_t mode,
+                                 bool *forcible);
 
 /* ---- all of them ---- */
 
@@ -215,13 +217,13 @@ SHMX_API int shmx_dict_scan(shmx_dict *dict, uint64_t *cursor, bool keys_only, u
 
 /* All elements of a list, as they are at one time; keys are empty. Errors: ENOENT, EPROTOTYPE (no
  * list), EMSGSIZE (`length` says what they need). Holds up writers for as long as it copies. */
-SHMX_API int shmx_dict_elements(shmx_dict *dict, const shmx_key *key, void *buffer, size_t room,
-                                size_t *length);
+SHMX_API int shmx_dict_elements(shmx_dict *dict, const shmx_dict_key *key, void *buffer,
+                                size_t room, size_t *length);
 
 /* The next entry of a buffer from `at`, which begins at 0 and moves on; false where there are no
  * more. Data points into the buffer, and is aligned to 8. */
-SHMX_API bool shmx_dict_next(const void *buffer, size_t length, size_t *at, shmx_key *key,
-                             shmx_item *item);
+SHMX_API bool shmx_dict_next(const void *buffer, size_t length, size_t *at, shmx_dict_key *key,
+                             shmx_dict_item *item);
 
 typedef struct shmx_dict_status {
   uint64_t capacity;           /* bytes in all */
