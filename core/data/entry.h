@@ -31,7 +31,7 @@ int shmx_place_next(const shmx_dict *dict, struct shmx_place *place);
 /* Is this the entry of the key? */
 bool shmx_entry_is(const shmx_dict *dict, const struct shmx_entry *entry, const shmx_dict_key *key);
 
-/* Finds the entry of a key in its bucket. 0, also where there is none; -EBADMSG. */
+/* Finds the entry of a key in its bucket, or the place behind the last: 0; -EBADMSG. */
 int shmx_entry_find(const shmx_dict *dict, const shmx_dict_key *key, struct shmx_place *place);
 
 /* Where the value begins. */

@@ -35,8 +35,7 @@ static int push_first(struct shmx_hold *hold, struct pushing *pushing) {
   uint64_t value[2] = {0, 1};
   struct shmx_new list = {
       .key = attempt->key, .data = value, .length = sizeof value, .kind = SHMX_LIST};
-  uint32_t next = place->entry.cell != 0 ? shmx_entry_next(&place->entry)
-                                         : shmx_bucket_first(hold->dict, place->bucket);
+  uint32_t next = place->entry.cell != 0 ? shmx_entry_next(&place->entry) : 0;
   struct shmx_built one, built;
   int status = shmx_attempt_reserve(hold, attempt,
                                     shmx_cells_of(0, element.length) +

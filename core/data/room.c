@@ -21,8 +21,7 @@ int shmx_attempt_put(struct shmx_hold *hold, struct shmx_attempt *attempt,
                      const struct shmx_new *new) {
   struct shmx_place *place = &attempt->place;
   struct shmx_built built;
-  uint32_t next = place->entry.cell != 0 ? shmx_entry_next(&place->entry)
-                                         : shmx_bucket_first(hold->dict, place->bucket);
+  uint32_t next = place->entry.cell != 0 ? shmx_entry_next(&place->entry) : 0;
   int status = shmx_attempt_reserve(hold, attempt, shmx_cells_of(new->key->length, new->length));
   if (status != 0) return status;
   status = shmx_entry_build(hold, shmx_low(shmx_load(&hold->shard->free)), new, next, &built);
