@@ -26,7 +26,7 @@ void shmx_dict_divide(shmx_dict *dict, uint64_t size) {
   dict->shards = 1;
   while (dict->shards < SHARDS_MAX && cells / (2 * dict->shards) >= SHARD_CELLS)
     dict->shards *= 2;
-  dict->buckets = power_of_two_from(cells * 3 / 4);
+  dict->buckets = power_of_two_from(cells / 2);
   dict->shard_shift =
       (uint32_t)__builtin_ctz(dict->buckets) - (uint32_t)__builtin_ctz(dict->shards);
   uint64_t at_buckets = sizeof(struct shmx_dict_memory) + dict->shards * sizeof(struct shmx_shard);

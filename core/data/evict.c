@@ -78,8 +78,9 @@ static int evict_one(struct shmx_hold *hold) {
     uint64_t hand = shmx_load(&hold->shard->hand);
     uint32_t at = shmx_low(hand) & (all - 1);
     int status = pass(hold, hold->number * all + at);
-    if (status != 0) return status;
+    /* On in any case: what was just passed over is to have a lap's time. */
     shmx_store(&hold->shard->hand, shmx_with_low(hand, (at + 1) & (all - 1)));
+    if (status != 0) return status;
   }
   return 0;
 }
