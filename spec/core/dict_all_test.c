@@ -1,6 +1,7 @@
 /*
- * dict_all_test.c is about a dict as a whole: scans beside writers, values that one makes while
- * others wait, flushing, what is counted, and memory in which a peer has written what he likes.
+ * dict_all_test.c is about lists, and a dict as a whole: scans beside writers, values that one
+ * makes while others wait, flushing, what is counted, and memory in which a peer has written what
+ * he likes.
  */
 #include "cells.h"
 
@@ -36,6 +37,52 @@ static int set_number(int64_t number, uint32_t length, int64_t ttl) {
   shmx_dict_key key = number_key(&number);
   shmx_dict_item item = {.data = data, .length = length, .tag = 1, .flags = (uint32_t)number};
   return shmx_dict_set(&dict, &key, &item, ttl, 0, NULL);
+}
+
+/* ---- lists ---- */
+
+static void test_lists(void **state) {
+  (void)state;
+  char text[4096], name[16];
+  uint64_t count, before = status_of().free;
+  size_t length, at = 0;
+  static _Alignas(8) unsigned char buffer[65536];
+  shmx_dict_key key = text_key("l"), element_key;
+  shmx_dict_item item;
+  assert_int_equal(shmx_dict_count(&dict, &key, &count), -ENOENT);
+  assert_int_equal(pop_text(&dict, "l", SHMX_DICT_LEFT, text), -ENOENT);
+  for (int i = 0; i < 300; i++) {
+    snprintf(name, sizeof name, "%d", i);
+    assert_int_equal(push_text(&dict, "l", name, i % 2, &count), 0);
+    assert_int_equal(count, i + 1);
+  }
+  assert_int_equal(shmx_dict_count(&dict, &key, &count), 0);
+  assert_int_equal(count, 300);
+  assert_int_equal(shmx_dict_elements(&dict, &key, buffer, 100, &length), -EMSGSIZE);
+  assert_int_equal(shmx_dict_elements(&dict, &key, buffer, sizeof buffer, &length), 0);
+  for (count = 0; shmx_dict_next(buffer, length, &at, &element_key, &item); count++)
+    if (count == 0) assert_memory_equal(item.data, "298", item.length);
+  assert_int_equal(count, 300);
+  assert_int_equal(shmx_dict_get(&dict, &key, text, 1, &item), -EPROTOTYPE);
+  assert_int_equal(item.count, 300);
+  for (int i = 299; i >= 150; i--) {
+    assert_true(pop_text(&dict, "l", i % 2, text) > 0);
+    assert_int_equal(atoi(text), i);
+  }
+  for (int i = 148; i >= 0; i -= 2) {
+    assert_true(pop_text(&dict, "l", SHMX_DICT_LEFT, text) > 0);
+    assert_int_equal(atoi(text), i);
+  }
+  for (int i = 1; i < 150; i += 2) {
+    assert_true(pop_text(&dict, "l", SHMX_DICT_LEFT, text) > 0);
+    assert_int_equal(atoi(text), i);
+  }
+  assert_int_equal(pop_text(&dict, "l", SHMX_DICT_RIGHT, text), -ENOENT);
+  assert_int_equal(status_of().free, before);
+  assert_int_equal(set_text(&dict, "l", "x", 0, 0), 0);
+  assert_int_equal(push_text(&dict, "l", "x", SHMX_DICT_LEFT, NULL), -EPROTOTYPE);
+  assert_int_equal(pop_text(&dict, "l", SHMX_DICT_LEFT, text), -EPROTOTYPE);
+  assert_int_equal(shmx_dict_count(&dict, &key, &count), -EPROTOTYPE);
 }
 
 /* ---- scanning ---- */
@@ -282,9 +329,13 @@ static void test_lies(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      DICT(test_scan),           DICT(test_one_makes_and_others_wait),
-      DICT(test_a_task_goes_on), DICT(test_tasks_of_the_dead_are_flushed),
-      DICT(test_flush),          DICT(test_status),
+      DICT(test_lists),
+      DICT(test_scan),
+      DICT(test_one_makes_and_others_wait),
+      DICT(test_a_task_goes_on),
+      DICT(test_tasks_of_the_dead_are_flushed),
+      DICT(test_flush),
+      DICT(test_status),
       DICT(test_lies),
   };
   return cmocka_run_group_tests(tests, begin, nothing_left);

@@ -251,18 +251,13 @@ DO(add, add_integer(&dict, "k", 1, NULL))
 DO(push_left, push_text(&dict, "k", "an element that is longer than a cell", SHMX_DICT_LEFT, NULL))
 DO(push_right, push_text(&dict, "k", "an element", SHMX_DICT_RIGHT, NULL))
 
-static void pop(int end) {
+static int pop(int end) {
   char text[4096];
-  EXPECT(pop_text(&dict, "k", end, text) >= 0);
+  return pop_text(&dict, "k", end, text) >= 0 ? 0 : -1;
 }
 
-static void pop_left(void) {
-  pop(SHMX_DICT_LEFT);
-}
-
-static void pop_right(void) {
-  pop(SHMX_DICT_RIGHT);
-}
+DO(pop_left, pop(SHMX_DICT_LEFT))
+DO(pop_right, pop(SHMX_DICT_RIGHT))
 
 static void add_real(void) {
   shmx_dict_key key = text_key("k");
