@@ -184,6 +184,9 @@ static void test_one_makes_and_others_wait(void **state) {
   pid_t one = start_child(wait_for_value, 3000), two = start_child(wait_for_value, 3000);
   assert_true(UNTIL(is_asleep(one) && is_asleep(two)));
   assert_int_equal(end_task("f", "made"), 0);
+  shmx_dict_key key = text_key("f");
+  struct shmx_shard *shard = shmx_shard_at(&dict, shmx_bucket_of(&dict, &key) >> dict.shard_shift);
+  assert_false(shard->made.word & SHMX_EVENT_SLEEPERS); /* they were woken */
   assert_int_equal(wait_for(one) + wait_for(two), 0);
   assert_int_equal(begin_task("f", &ours, 0), 0);
   assert_false(ours);
