@@ -34,7 +34,7 @@ LUA_FILES = scripts spec bindings/meta
 PUBLIC_HEADERS = shmx.h base/api.h base/checked.h base/error.h base/kind.h os/clock.h os/object.h \
   os/posix.h os/semaphores.h os/system.h sync/barrier.h sync/condition.h sync/mutex.h sync/rwlock.h \
   sync/semaphore.h sync/waiting.h mem/arena.h mem/atomic.h mem/element.h mem/record.h mem/segment.h \
-  mem/view.h data/channel.h data/service.h data/topic.h
+  mem/view.h data/channel.h data/dict.h data/service.h data/topic.h
 
 CORE_OBJECTS = $(CORE_SOURCES:%.c=$(BUILD)/obj/%.o)
 LUA_OBJECTS = $(LUA_SOURCES:%.c=$(BUILD)/obj/%.o)
@@ -44,7 +44,7 @@ HOSTS = $(HOST_SOURCES:spec/support/%.c=$(BUILD)/spec/%)
 TESTS = $(TEST_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
 
 # What apt has to have installed, target by target.
-BUILD_PACKAGES = gcc libc6-dev lua5.4 liblua5.4-dev libmsgpuck-dev
+BUILD_PACKAGES = gcc libc6-dev lua5.4 liblua5.4-dev libmsgpuck-dev libxxhash-dev
 DEMO_PACKAGES = $(BUILD_PACKAGES) lua-luv lua-argparse
 TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted lua-cqueues libcmocka-dev luarocks pkg-config spin util-linux
 LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck libzmq3-dev
@@ -99,6 +99,7 @@ torture: setup-test ## kill at every instruction, and 2,000 times at random (min
 	  SHM_STEP=1 spec/support/isolate $$test || exit 1; done
 	@SHM_KILLS=2000 spec/support/isolate $(BUILD)/spec/torture_test
 	@SHM_KILLS=2000 spec/support/isolate $(BUILD)/spec/torture_channel_test
+	@SHM_KILLS=2000 spec/support/isolate $(BUILD)/spec/torture_dict_test
 
 fuzz: setup-fuzz ## fuzz the memory of arenas, and of queues (10 minutes each; SECONDS=n, FUZZ=queue)
 	@$(MAKE) --no-print-directory $(FUZZ:%=$(BUILD)/fuzz/spec/%_fuzz) BUILD=$(BUILD)/fuzz CC=clang \

@@ -14,6 +14,7 @@
  * sync/mutex.h    a mutex; beside it rwlock.h, semaphore.h, condition.h, barrier.h
  * data/channel.h  messages, each to one receiver; data/topic.h: each to all subscribers;
  *                 data/service.h: requests and replies
+ * data/dict.h     keys and values
  * os/object.h     names, options, status: the types
  * os/system.h     ftok, the list of all segments, the machine's limits
  * os/semaphores.h sets of System V semaphores; os/clock.h: deadlines
@@ -26,6 +27,7 @@
 #include "base/error.h"
 #include "base/kind.h"
 #include "data/channel.h"
+#include "data/dict.h"
 #include "data/service.h"
 #include "data/topic.h"
 #include "mem/arena.h"

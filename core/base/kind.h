@@ -20,6 +20,7 @@ enum {
   SHMX_KIND_CHANNEL,
   SHMX_KIND_TOPIC,
   SHMX_KIND_SERVICE,
+  SHMX_KIND_DICT,
   SHMX_KINDS /* above all of them */
 };
 

@@ -334,6 +334,7 @@ const char *shmx_kind_name(uint32_t kind) {
       [SHMX_KIND_SEMAPHORE] = "semaphore", [SHMX_KIND_CONDITION] = "condition",
       [SHMX_KIND_BARRIER] = "barrier",     [SHMX_KIND_CHANNEL] = "channel",
       [SHMX_KIND_TOPIC] = "topic",         [SHMX_KIND_SERVICE] = "service",
+      [SHMX_KIND_DICT] = "dict",
   };
   return kind < SHMX_KINDS ? names[kind] : NULL;
 }

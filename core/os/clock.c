@@ -3,10 +3,18 @@
 
 #include <time.h>
 
-int64_t shmx_clock_now(void) {
+static int64_t read_clock(clockid_t clock) {
   struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(clock, &now);
   return now.tv_sec * SHMX_SECOND + now.tv_nsec;
+}
+
+int64_t shmx_clock_now(void) {
+  return read_clock(CLOCK_MONOTONIC);
+}
+
+int64_t shmx_boottime(void) {
+  return read_clock(CLOCK_BOOTTIME);
 }
 
 int64_t shmx_clock_deadline(double seconds) {

@@ -1,4 +1,5 @@
-/* clock.h: deadlines: nanoseconds of CLOCK_MONOTONIC. Touches libc. */
+/* clock.h: deadlines: nanoseconds of CLOCK_MONOTONIC; and expiry, of CLOCK_BOOTTIME. Touches libc.
+ */
 #ifndef SHMX_OS_CLOCK_H
 #define SHMX_OS_CLOCK_H
 
@@ -17,6 +18,10 @@ SHMX_API int64_t shmx_clock_now(void);
 /* The deadline that lies so many seconds ahead: now for none or less, SHMX_FOREVER for very many.
  */
 SHMX_API int64_t shmx_clock_deadline(double seconds);
+
+/* Nanoseconds of CLOCK_BOOTTIME, which goes on while the machine sleeps, and is the same for all
+ * processes. Cannot fail; does not block. */
+SHMX_API int64_t shmx_boottime(void);
 
 SHMX_END_DECLS
 

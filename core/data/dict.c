@@ -1,0 +1,158 @@
+/* dict.c: handles; values: got, stored, deleted, given time. Touches sync, os, base. */
+#include "data/dict.h"
+#include "data/read.h"
+#include "data/room.h"
+#include "os/random.h"
+
+/* ---- handles ---- */
+
+shmx_kind shmx_dict_kind(uint64_t size) {
+  shmx_dict dict = {0};
+  shmx_dict_divide(&dict, size);
+  return shmx_kind_of(SHMX_KIND_DICT, 0, 1, dict.size);
+}
+
+/* The first who comes makes the seed: others find it, or have made it at the same time. */
+void shmx_dict_open(shmx_dict *dict, void *memory, uint64_t size) {
+  *dict = (shmx_dict){.memory = memory};
+  shmx_dict_divide(dict, size);
+  uint64_t seed = 0, made = shmx_random();
+  bool first = atomic_compare_exchange_strong_explicit(&dict->memory->seed, &seed, made,
+                                                       memory_order_relaxed, memory_order_relaxed);
+  dict->seed = first ? made : seed;
+}
+
+void shmx_dict_close(shmx_dict *dict) {
+  if (dict->memory != NULL) shmx_dict_add_reads(dict);
+  *dict = (shmx_dict){0};
+}
+
+uint64_t shmx_dict_capacity(const shmx_dict *dict) {
+  return dict->size;
+}
+
+/* ---- storing ---- */
+
+struct storing {
+  struct shmx_attempt attempt;
+  struct shmx_new new;
+  int64_t ttl;
+  const shmx_dict_item *expected; /* of cas */
+  bool deletes;
+};
+
+static int store(struct shmx_hold *hold, struct storing *storing, bool lives) {
+  if (storing->ttl == SHMX_DICT_KEEP)
+    storing->new.expiry = lives ? shmx_entry_expiry(&storing->attempt.place.entry) : 0;
+  return shmx_attempt_store(hold, &storing->attempt, &storing->new);
+}
+
+static int try_set(struct shmx_hold *hold, struct shmx_attempt *attempt) {
+  struct storing *storing = (struct storing *)attempt;
+  uint32_t mode = attempt->mode;
+  bool asks = mode & (SHMX_DICT_ADD | SHMX_DICT_REPLACE) || storing->ttl == SHMX_DICT_KEEP;
+  bool lives = asks && shmx_entry_lives(&attempt->place.entry);
+  if (mode & SHMX_DICT_ADD && lives) return -EEXIST;
+  if (mode & SHMX_DICT_REPLACE && !lives) return -ENOENT;
+  return store(hold, storing, lives);
+}
+
+static int prepare(const shmx_dict *dict, struct storing *storing, const shmx_dict_item *item,
+                   int64_t ttl) {
+  if (ttl < 0 && ttl != SHMX_DICT_KEEP) return -EINVAL;
+  storing->ttl = ttl;
+  storing->new = (struct shmx_new){.key = storing->attempt.key,
+                                   .data = item->data,
+                                   .length = item->length,
+                                   .tag = item->tag,
+                                   .flags = item->flags,
+                                   .expiry = ttl > 0 ? shmx_expiry_of(ttl) : 0};
+  return shmx_item_check(dict, storing->attempt.key, item);
+}
+
+int shmx_dict_set(shmx_dict *dict, const shmx_dict_key *key, const shmx_dict_item *item,
+                  int64_t ttl, uint32_t mode, bool *forcible) {
+  struct storing storing = {.attempt = {.key = key, .mode = mode, .forcible = forcible}};
+  int status = prepare(dict, &storing, item, ttl);
+  return status != 0 ? status : shmx_attempt_make(dict, &storing.attempt, try_set);
+}
+
+/* ---- comparing and storing ---- */
+
+static bool is_expected(const shmx_dict *dict, const struct shmx_entry *entry,
+                        const shmx_dict_item *expected) {
+  if (shmx_entry_tag(entry) != expected->tag || shmx_entry_length(entry) != expected->length)
+    return false;
+  struct shmx_cursor cursor = shmx_entry_value(dict, entry);
+  return cursor.cell != 0 && shmx_payload_is(dict, &cursor, expected->data, expected->length);
+}
+
+static int try_cas(struct shmx_hold *hold, struct shmx_attempt *attempt) {
+  struct storing *storing = (struct storing *)attempt;
+  const struct shmx_entry *entry = &attempt->place.entry;
+  bool lives = shmx_entry_lives(entry);
+  if (lives && shmx_entry_kind(entry) == SHMX_LIST) return -EPROTOTYPE;
+  if (lives != (storing->expected != NULL)) return -EAGAIN;
+  if (lives && !is_expected(hold->dict, entry, storing->expected)) return -EAGAIN;
+  if (!storing->deletes) return store(hold, storing, lives);
+  if (lives) shmx_entry_put(hold, &attempt->place, NULL);
+  return 0;
+}
+
+int shmx_dict_cas(shmx_dict *dict, const shmx_dict_key *key, const shmx_dict_item *expected,
+                  const shmx_dict_item *desired, int64_t ttl, uint32_t mode, bool *forcible) {
+  struct storing storing = {.attempt = {.key = key, .mode = mode, .forcible = forcible},
+                            .expected = expected,
+                            .deletes = desired == NULL};
+  int status = desired != NULL ? prepare(dict, &storing, desired, ttl) : 0;
+  return status != 0 ? status : shmx_attempt_make(dict, &storing.attempt, try_cas);
+}
+
+/* ---- deleting ---- */
+
+/* A task to make a value stays its owner's. */
+static int try_delete(struct shmx_hold *hold, struct shmx_attempt *attempt) {
+  const struct shmx_entry *entry = &attempt->place.entry;
+  if (entry->cell == 0 || shmx_entry_kind(entry) == SHMX_PENDING) return -ENOENT;
+  bool lives = shmx_entry_lives(entry);
+  shmx_entry_put(hold, &attempt->place, NULL);
+  return lives ? 0 : -ENOENT;
+}
+
+int shmx_dict_delete(shmx_dict *dict, const shmx_dict_key *key) {
+  struct shmx_attempt attempt = {.key = key};
+  return shmx_attempt_make(dict, &attempt, try_delete);
+}
+
+/* ---- time ---- */
+
+struct expiring {
+  struct shmx_attempt attempt;
+  int64_t expiry;
+};
+
+static int try_expire(struct shmx_hold *hold, struct shmx_attempt *attempt) {
+  const struct shmx_entry *entry = &attempt->place.entry;
+  int64_t expiry = ((struct expiring *)attempt)->expiry;
+  if (!shmx_entry_lives(entry)) return -ENOENT;
+  shmx_expiry_note(hold, expiry);
+  shmx_shard_change(hold, &shmx_cell_at(hold->dict, entry->cell)->words[2], (uint64_t)expiry);
+  shmx_shard_commit(hold);
+  return 0;
+}
+
+int shmx_dict_expire(shmx_dict *dict, const shmx_dict_key *key, int64_t ttl) {
+  struct expiring expiring = {.attempt = {.key = key}};
+  if (ttl < 0) return -EINVAL;
+  expiring.expiry = shmx_expiry_of(ttl);
+  return shmx_attempt_make(dict, &expiring.attempt, try_expire);
+}
+
+int shmx_dict_ttl(shmx_dict *dict, const shmx_dict_key *key, int64_t *ttl) {
+  struct shmx_entry entry;
+  shmx_dict_item item;
+  int status = shmx_dict_read(dict, key, NULL, 0, &item, &entry);
+  if (status != 0 && status != -EMSGSIZE && status != -EPROTOTYPE) return status;
+  *ttl = item.expiry != 0 ? item.expiry - shmx_boottime() : 0;
+  return item.expiry == 0 || *ttl > 0 ? 0 : -ENOENT;
+}

@@ -1,0 +1,103 @@
+/*
+ * evict.c: what goes when room is needed: what has expired, then, by CLOCK, what was not read since
+ * the hand last passed it (F. J. Corbato, "A Paging Experiment with the Multics System", 1968), so
+ * that a read moves no links. Touches sync, os, base.
+ */
+#include "data/room.h"
+
+enum { LOOK = 32 /* buckets for one that has expired, each time */ };
+
+static void count_one(_Atomic uint64_t *counter) {
+  shmx_store(counter, shmx_load(counter) + 1);
+}
+
+/* ---- what has expired ---- */
+
+int64_t shmx_evict_bucket(struct shmx_hold *hold, uint32_t bucket, int64_t now, uint64_t most) {
+  struct shmx_place place = {.bucket = bucket};
+  int64_t count = 0;
+  int status = shmx_place_first(hold->dict, &place);
+  while (status == 1) {
+    int64_t expiry = shmx_entry_expiry(&place.entry);
+    if (expiry != 0 && expiry <= now && (uint64_t)count < most) {
+      shmx_entry_put(hold, &place, NULL);
+      count_one(&hold->shard->expired);
+      count++;
+      status = shmx_place_first(hold->dict, &place);
+    } else {
+      if (expiry != 0) shmx_expiry_lower(&hold->shard->lap, expiry);
+      status = shmx_place_next(hold->dict, &place);
+    }
+  }
+  return status < 0 ? status : count;
+}
+
+int64_t shmx_evict_expired(struct shmx_hold *hold, uint64_t count, uint32_t buckets) {
+  struct shmx_shard *shard = hold->shard;
+  int64_t soonest = (int64_t)shmx_load(&shard->soonest), removed = 0;
+  if (soonest == 0) return 0;
+  int64_t now = shmx_boottime();
+  uint32_t all = shmx_shard_buckets(hold->dict);
+  while (buckets-- > 0 && soonest != 0 && soonest <= now && shmx_free_cells(hold) < count) {
+    uint64_t hand = shmx_load(&shard->hand);
+    uint32_t sweep = shmx_high(hand) & (all - 1);
+    int64_t here = shmx_evict_bucket(hold, hold->number * all + sweep, now, UINT64_MAX);
+    if (here < 0) return here;
+    removed += here;
+    shmx_store(&shard->hand, shmx_pair(shmx_low(hand), (sweep + 1) & (all - 1)));
+    if (sweep + 1 != all) continue;
+    /* A lap is complete: what it has seen is all there is. */
+    shmx_store(&shard->soonest, shmx_load(&shard->lap));
+    shmx_store(&shard->lap, 0);
+    soonest = (int64_t)shmx_load(&shard->soonest);
+  }
+  return removed;
+}
+
+/* ---- what was not read ---- */
+
+/* Removes the first entry of the bucket that was not read since the hand passed; 1, or 0. */
+static int pass(struct shmx_hold *hold, uint32_t bucket) {
+  struct shmx_place place = {.bucket = bucket};
+  int status = shmx_place_first(hold->dict, &place);
+  for (; status == 1; status = shmx_place_next(hold->dict, &place)) {
+    if (!(place.entry.words[0] & SHMX_REFERENCED)) {
+      shmx_entry_put(hold, &place, NULL);
+      count_one(&hold->shard->evictions);
+      return 1;
+    }
+    atomic_store_explicit(shmx_referenced(hold->dict, place.entry.cell), 0, memory_order_relaxed);
+  }
+  return status;
+}
+
+/* 1, or 0 where two laps have found nothing, or -EBADMSG. */
+static int evict_one(struct shmx_hold *hold) {
+  uint32_t all = shmx_shard_buckets(hold->dict);
+  if (shmx_low(shmx_load(&hold->shard->counts)) == 0) return 0;
+  for (uint32_t steps = 0; steps < 2 * all; steps++) {
+    uint64_t hand = shmx_load(&hold->shard->hand);
+    uint32_t at = shmx_low(hand) & (all - 1);
+    int status = pass(hold, hold->number * all + at);
+    /* On in any case: what was just passed over is to have a lap's time. */
+    shmx_store(&hold->shard->hand, shmx_with_low(hand, (at + 1) & (all - 1)));
+    if (status != 0) return status;
+  }
+  return 0;
+}
+
+/* Memory that lies could keep us here for ever: nobody evicts more than there are cells. */
+int shmx_evict(struct shmx_hold *hold, uint64_t count, bool safe, bool *forcible) {
+  uint32_t most = hold->dict->cells, look = safe ? 2 * shmx_shard_buckets(hold->dict) : LOOK;
+  while (shmx_free_cells(hold) < count && most-- > 0) {
+    if (shmx_entry_reap(hold, LOOK) != 0) continue;
+    int64_t expired = shmx_evict_expired(hold, count, look);
+    if (expired < 0) return (int)expired;
+    if (expired > 0) continue;
+    int status = safe ? 0 : evict_one(hold);
+    if (status < 0) return status;
+    if (status == 0) break;
+    if (forcible != NULL) *forcible = true;
+  }
+  return 0;
+}

@@ -1,0 +1,113 @@
+/*
+ * read.c: getting values, without a lock: what was copied holds if the shard's sequence was even
+ * and the same before and after (Boehm, "Can seqlocks get along with programming language memory
+ * models?", 2012). Touches sync, os, base.
+ */
+#include "data/read.h"
+#include "sync/spin.h"
+
+/* What an entry of that head says of its value. */
+static void describe(const shmx_dict *dict, const struct shmx_entry *entry, void *buffer,
+                     shmx_dict_item *item) {
+  *item = (shmx_dict_item){.data = buffer,
+                           .length = shmx_entry_length(entry),
+                           .tag = shmx_entry_tag(entry),
+                           .flags = shmx_entry_flags(entry),
+                           .expiry = shmx_entry_expiry(entry)};
+  if (shmx_entry_kind(entry) != SHMX_LIST) return;
+  struct shmx_ends at = shmx_list_ends(dict, entry);
+  item->count = at.count != NULL ? shmx_load(at.count) : 0;
+  item->length = 0;
+}
+
+/* Once: what it says holds only if nobody has changed it meanwhile. */
+static int look(const shmx_dict *dict, const shmx_dict_key *key, struct shmx_place *place,
+                void *buffer, size_t room, shmx_dict_item *item) {
+  const struct shmx_entry *entry = &place->entry;
+  int status = shmx_entry_find(dict, key, place);
+  if (status != 0) return status;
+  if (entry->cell == 0 || shmx_entry_kind(entry) == SHMX_PENDING) return -ENOENT;
+  describe(dict, entry, buffer, item);
+  if (shmx_entry_kind(entry) == SHMX_LIST) return -EPROTOTYPE;
+  if (item->length > room) return -EMSGSIZE;
+  if (item->length > dict->size) return -EBADMSG;
+  struct shmx_cursor cursor = shmx_entry_value(dict, entry);
+  bool whole = cursor.cell != 0 && shmx_payload_read(dict, &cursor, buffer, item->length);
+  return whole ? 0 : -EBADMSG;
+}
+
+static int look_locked(shmx_dict *dict, const shmx_dict_key *key, struct shmx_place *place,
+                       void *buffer, size_t room, shmx_dict_item *item) {
+  struct shmx_hold hold;
+  int status = shmx_shard_enter(&hold, dict, place->bucket >> dict->shard_shift);
+  if (status != 0) return status;
+  status = look(dict, key, place, buffer, room, item);
+  shmx_shard_leave(&hold);
+  return status;
+}
+
+/* An odd sequence may be that of a dead: who has the lock applies what that has committed. */
+int shmx_dict_read(shmx_dict *dict, const shmx_dict_key *key, void *buffer, size_t room,
+                   shmx_dict_item *item, struct shmx_entry *entry) {
+  if (key->length > SHMX_DICT_KEY_MAX || (key->is_integer && key->length != 8)) return -EINVAL;
+  struct shmx_place place = {.bucket = shmx_bucket_of(dict, key)};
+  const struct shmx_shard *shard = shmx_shard_at(dict, place.bucket >> dict->shard_shift);
+  int status = 0;
+  for (int tries = 0;; tries++) {
+    if (tries == SHMX_READ_TRIES) {
+      status = look_locked(dict, key, &place, buffer, room, item);
+      break;
+    }
+    uint64_t sequence = shmx_shard_sequence(shard);
+    if (!(sequence & 1)) {
+      status = look(dict, key, &place, buffer, room, item);
+      if (shmx_shard_same(shard, sequence)) break;
+    }
+    shmx_spin_pause();
+  }
+  *entry = place.entry;
+  return status;
+}
+
+/* ---- getting ---- */
+
+enum { READS = 1024 /* before they are added to those of all */ };
+
+void shmx_dict_add_reads(shmx_dict *dict) {
+  atomic_fetch_add_explicit(&dict->memory->hits, dict->hits, memory_order_relaxed);
+  atomic_fetch_add_explicit(&dict->memory->misses, dict->misses, memory_order_relaxed);
+  dict->hits = dict->misses = 0;
+}
+
+static int missed(shmx_dict *dict) {
+  if (++dict->misses == READS) shmx_dict_add_reads(dict);
+  return -ENOENT;
+}
+
+/* Where it was is another's by now, perhaps: see data/cells.h. */
+static void mark(shmx_dict *dict, const struct shmx_entry *entry) {
+  if (!(entry->words[0] & SHMX_REFERENCED))
+    atomic_store_explicit(shmx_referenced(dict, entry->cell), 1, memory_order_relaxed);
+  if (++dict->hits == READS) shmx_dict_add_reads(dict);
+}
+
+int shmx_dict_get_stale(shmx_dict *dict, const shmx_dict_key *key, void *buffer, size_t room,
+                        shmx_dict_item *item, bool *stale) {
+  struct shmx_entry entry;
+  int status = shmx_dict_read(dict, key, buffer, room, item, &entry);
+  if (status == -ENOENT) return missed(dict);
+  if (status != 0) return status;
+  *stale = shmx_has_expired(item->expiry);
+  mark(dict, &entry);
+  return 0;
+}
+
+int shmx_dict_get(shmx_dict *dict, const shmx_dict_key *key, void *buffer, size_t room,
+                  shmx_dict_item *item) {
+  struct shmx_entry entry;
+  int status = shmx_dict_read(dict, key, buffer, room, item, &entry);
+  bool is_there = status == 0 || status == -EMSGSIZE || status == -EPROTOTYPE;
+  if (status == -ENOENT || (is_there && shmx_has_expired(item->expiry))) return missed(dict);
+  if (status == 0) mark(dict, &entry);
+  return status;
+}

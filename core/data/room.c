@@ -1,0 +1,126 @@
+/* room.c: attempts, and where the cells come from. Touches sync, os, base. */
+#include "data/room.h"
+
+enum { TRIES = 1000, REAPED = 8 /* elements of removed lists, on the way out of a change */ };
+
+/* ---- in the shard ---- */
+
+/* A value that is much of what the shard has, is made room for by all shards. */
+int shmx_attempt_reserve(struct shmx_hold *hold, struct shmx_attempt *attempt, uint64_t cells) {
+  attempt->need = cells;
+  if (shmx_free_cells(hold) >= cells) return 0;
+  int status = shmx_pool_take(hold, cells);
+  if (status != -ENOBUFS) return status == 0 ? -EALREADY : status;
+  if (cells > shmx_high(shmx_load(&hold->shard->counts)) / 4) return -ENOBUFS;
+  status = shmx_evict(hold, cells, attempt->mode & SHMX_DICT_SAFE, attempt->forcible);
+  if (status != 0) return status;
+  return shmx_free_cells(hold) >= cells ? -EALREADY : -ENOBUFS;
+}
+
+int shmx_attempt_put(struct shmx_hold *hold, struct shmx_attempt *attempt,
+                     const struct shmx_new *new) {
+  struct shmx_place *place = &attempt->place;
+  struct shmx_built built;
+  uint32_t next = place->entry.cell != 0 ? shmx_entry_next(&place->entry) : 0;
+  int status = shmx_attempt_reserve(hold, attempt, shmx_cells_of(new->key->length, new->length));
+  if (status != 0) return status;
+  status = shmx_entry_build(hold, shmx_low(shmx_load(&hold->shard->free)), new, next, &built);
+  if (status != 0) return status;
+  shmx_expiry_note(hold, new->expiry);
+  shmx_entry_put(hold, place, &built);
+  return 0;
+}
+
+int shmx_attempt_store(struct shmx_hold *hold, struct shmx_attempt *attempt,
+                       const struct shmx_new *new) {
+  const struct shmx_place *place = &attempt->place;
+  if (place->entry.cell != 0 && shmx_entry_rewrite(hold, place, new)) return 0;
+  return shmx_attempt_put(hold, attempt, new);
+}
+
+int shmx_item_check(const shmx_dict *dict, const shmx_dict_key *key, const shmx_dict_item *item) {
+  if (item->tag > 127) return -EINVAL;
+  uint64_t bytes = 8 * (shmx_words_of(key->length) + shmx_words_of(item->length));
+  return bytes <= shmx_dict_limit(dict) ? 0 : -EMSGSIZE;
+}
+
+/* Late enough is never. */
+int64_t shmx_expiry_of(int64_t ttl) {
+  int64_t expiry;
+  if (ttl == 0) return 0;
+  return __builtin_add_overflow(shmx_boottime(), ttl, &expiry) ? 0 : expiry;
+}
+
+/* ---- in all shards ---- */
+
+/* Cells of one shard go to the pool; says whether there were any. */
+static int give_some(shmx_dict *dict, uint32_t number, uint64_t share,
+                     const struct shmx_attempt *attempt, bool *gave) {
+  struct shmx_hold hold;
+  int status = shmx_shard_enter(&hold, dict, number);
+  if (status != 0) return status;
+  status = shmx_evict(&hold, share, attempt->mode & SHMX_DICT_SAFE, attempt->forcible);
+  if (shmx_free_cells(&hold) != 0) {
+    if (status == 0) status = shmx_pool_give(&hold, dict->cells);
+    *gave = status == 0;
+  }
+  shmx_shard_leave(&hold);
+  return status == -ERESTART ? shmx_pool_thaw(dict, hold.frozen) : status;
+}
+
+/* Shards in turn, one lock at a time, until the pool has enough. -ENOSPC: all of them have nothing
+ * that may go. */
+static int make_room(shmx_dict *dict, const struct shmx_attempt *attempt) {
+  uint64_t share = attempt->need / dict->shards + 1, batch = shmx_batch(dict);
+  uint32_t idle = 0;
+  if (share < batch) share = batch;
+  for (uint32_t tries = TRIES * dict->shards; tries > 0 && idle <= dict->shards; tries--) {
+    bool gave = false;
+    uint64_t turn =
+        atomic_fetch_add_explicit(&dict->memory->turn, 1, memory_order_relaxed) % dict->shards;
+    int status = give_some(dict, (uint32_t)turn, share, attempt, &gave);
+    if (status != 0) return status;
+    if (shmx_pool_count(dict) >= attempt->need) return 0;
+    idle = gave ? 0 : idle + 1;
+  }
+  return -ENOSPC;
+}
+
+/* ---- attempts ---- */
+
+static int attempt_here(struct shmx_hold *hold, struct shmx_attempt *attempt,
+                        shmx_attempt_function *function) {
+  int status = -EALREADY;
+  for (int i = 0; i < 3 && status == -EALREADY; i++) {
+    status = shmx_entry_find(hold->dict, attempt->key, &attempt->place);
+    if (status == 0) status = function(hold, attempt);
+  }
+  if (shmx_load(&hold->shard->doomed) != 0) shmx_entry_reap(hold, REAPED);
+  shmx_pool_level(hold); /* if not now, the next one does */
+  return status == -EALREADY ? -EBADMSG : status;
+}
+
+int shmx_attempt_make(shmx_dict *dict, struct shmx_attempt *attempt,
+                      shmx_attempt_function *function) {
+  const shmx_dict_key *key = attempt->key;
+  struct shmx_hold hold;
+  if (key->length > SHMX_DICT_KEY_MAX || (key->is_integer && key->length != 8)) return -EINVAL;
+  if (attempt->forcible != NULL) *attempt->forcible = false;
+  attempt->place.bucket = shmx_bucket_of(dict, key);
+  uint32_t number = attempt->place.bucket >> dict->shard_shift;
+  __builtin_prefetch(shmx_bucket_word(dict, attempt->place.bucket)); /* beside the lock */
+  for (int tries = 0; tries < TRIES; tries++) {
+    int status = shmx_shard_enter(&hold, dict, number);
+    if (status != 0) return status;
+    status = attempt_here(&hold, attempt, function);
+    shmx_shard_leave(&hold);
+    if (status == -ERESTART)
+      status = shmx_pool_thaw(dict, hold.frozen);
+    else if (status == -ENOBUFS)
+      status = make_room(dict, attempt);
+    else
+      return status;
+    if (status != 0) return status;
+  }
+  return -ENOSPC;
+}
