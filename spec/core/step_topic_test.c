@@ -158,7 +158,7 @@ static void *read_next(void *unused) {
 static void prepare_reader(void) {
   prepare_few();
   bystander = start_thread(read_next, NULL);
-  struct shmx_event *event = (struct shmx_event *)(void *)(ground->memory + 128);
+  struct shmx_event *event = (struct shmx_event *)(void *)(ground->memory + 192);
   CHECK(UNTIL(event->word & SHMX_EVENT_SLEEPERS));
 }
 
