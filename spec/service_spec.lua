@@ -204,31 +204,6 @@ describe("a service", function()
     peers.finish(caller)
     assert.is_nil((s:requests())(select(2, s:requests())))
   end)
-
-  it("does not lose a request where its slot's lock is another's for a moment", function()
-    arena:close()
-    arena = assert(shm.arena(name, "2M", { owned = true }))
-    s = arena:service "s"
-    local bytes <close> = assert(shm.attach(name))
-    local mutex = peers.hold(name, "a:mutex 'm':lock() say 'holds' hear()")
-    local caller = peers.waiting(name, "say 'calls' print(a:service('s'):call('patience', 3))")
-    local words = bytes:view("u64", 0, #bytes // 8)
-    local held, slot
-    for i = 1, #words do -- the word of the mutex names its owner, the slot's first its caller, the next is its lock
-      local low = words[i] & 0x3fffffff
-      if low == mutex.pid and not held then held = words[i] end
-      if low == caller.pid and words[i + 1] == 0 and words[i + 3] == 1 then slot = i end
-    end
-    words[slot + 1] = held
-    local server = serve "reply(request)"
-    local late = uv.hrtime() + 1e8
-    process.await(function() return uv.hrtime() > late end)
-    words[slot + 1] = 0
-    assert.equal("patience", caller:line(5))
-    peers.finish(caller)
-    peers.kill(mutex)
-    finish(server)
-  end)
 end)
 
 describe("a server that dies within a request", function()

@@ -141,6 +141,25 @@ describe("a topic", function()
     refused("is finished", "EPIPE", t:subscribe():receive())
   end)
 
+  it("tells at its end how many were lost behind the last message", function()
+    local bytes <close> = assert(shm.attach(name))
+    local words, s = bytes:view("u64", 0, #bytes // 8), t:subscribe()
+    for i = 1, 3 do t:publish(i) end
+    assert.same({ 1, 0 }, { s:receive(0) })
+    for i = 1, #words - 2 do -- the tail, the floor, how many were published: the floor comes to the tail
+      if words[i] == 96 and words[i + 1] == 0 and words[i + 2] == 3 then words[i + 1] = words[i] end
+    end
+    refused("has no new message", "EAGAIN", s:receive(0))
+    t:finish()
+    assert.is_nil((s:messages())(s))
+    for _ = 1, 2 do
+      local none, message, code, lost = s:receive()
+      refused("is finished", "EPIPE", none, message, code)
+      assert.equal(2, lost)
+    end
+    assert.equal(0, (select(4, t:subscribe():receive())))
+  end)
+
   it("refuses wrong receivers, arguments and options", function()
     local s = t:subscribe()
     for _, call in ipairs { "publish", "subscribe", "finish", "stat" } do raises("with a colon", t[call], s) end

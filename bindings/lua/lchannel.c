@@ -29,16 +29,25 @@ static void close_window(struct lchannel *self, int value) {
   *window = NULL;
 }
 
-static void opened(struct lobject *self, uint64_t count) {
-  shmx_channel_open(&((struct lchannel *)self)->channel, self->object.memory.object.data, count);
+static struct lchannel *channel_of(shmx_arena_object *object) {
+  return (struct lchannel *)((char *)object - offsetof(struct lobject, object));
+}
+
+static void close_windows(shmx_arena_object *object) {
+  struct lchannel *self = channel_of(object);
+  close_window(self, PRODUCER_WINDOW);
+  close_window(self, CONSUMER_WINDOW);
 }
 
 static void closing(shmx_arena_object *object) {
-  struct lobject *base = (struct lobject *)((char *)object - offsetof(struct lobject, object));
-  struct lchannel *self = (struct lchannel *)base;
-  close_window(self, PRODUCER_WINDOW);
-  close_window(self, CONSUMER_WINDOW);
-  shmx_channel_close(&self->channel);
+  close_windows(object);
+  shmx_channel_close(&channel_of(object)->channel);
+}
+
+/* What the parent has reserved or peeked at is not the child's to look at. */
+static void opened(struct lobject *self, uint64_t count) {
+  shmx_channel_open(&((struct lchannel *)self)->channel, self->object.memory.object.data, count);
+  self->object.forked = close_windows;
 }
 
 static const struct lobject_type channel_type = {
@@ -83,7 +92,22 @@ int lchannel_open(lua_State *L) {
 
 /* ---- what may go wrong ---- */
 
-/* `end` is the one that was to be used; `empty`: nobody came to fill it, or nobody to empty it. */
+/* Why nothing was sent or received in time: a ring that is full or empty, or another's turn. */
+static void push_in_the_way(lua_State *L, struct lchannel *self, int end, const char *name,
+                            bool waited) {
+  bool sending = end == SHMX_PRODUCER;
+  const struct shmx_channel_end *mine = sending ? &self->channel.producer : &self->channel.consumer;
+  uint32_t holder = mine->missed ? shmx_channel_holder(&self->channel, end) : 0;
+  if (holder != 0)
+    lua_pushfstring(L, "%s: process %d is %s: it has %s, or is stopped", name, (int)holder,
+                    sending ? "sending" : "receiving", sending ? "reserved" : "peeked");
+  else if (mine->missed) /* it has just left */
+    lua_pushfstring(L, "%s: others were %s all the time", name, sending ? "sending" : "receiving");
+  else
+    lua_pushfstring(L, "%s %s %s", name, waited ? "stayed" : "is", sending ? "full" : "empty");
+}
+
+/* `end` is the one that was to be used; `waited`: not only tried. */
 static int fail(lua_State *L, struct lchannel *self, int status, int end, bool waited) {
   const char *name = lobject_push_name(L, &self->base);
   bool sending = end == SHMX_PRODUCER;
@@ -106,7 +130,7 @@ static int fail(lua_State *L, struct lchannel *self, int status, int end, bool w
                     sending ? "sending" : "receiving");
     break;
   case -ETIMEDOUT:
-    lua_pushfstring(L, "%s %s %s", name, waited ? "stayed" : "is", sending ? "full" : "empty");
+    push_in_the_way(L, self, end, name, waited);
     if (!waited) status = -EAGAIN;
     break;
   default:
@@ -246,18 +270,6 @@ static int try_receive_all(struct lobject *self, void *context, int64_t deadline
                                   receipts->room, receipts->most, &receipts->length, deadline);
 }
 
-static int push_all(lua_State *L, const struct receipts *receipts) {
-  shmx_message message;
-  size_t at = 0;
-  lua_newtable(L);
-  for (lua_Integer i = 1; shmx_channel_next(receipts->data, receipts->length, &at, &message); i++) {
-    int status = lvalue_push(L, &message);
-    if (status != 0) return status;
-    lua_rawseti(L, -2, i);
-  }
-  return 0;
-}
-
 static int channel_receive_all(lua_State *L) {
   struct lchannel *self = check(L);
   lua_Integer most = luaL_optinteger(L, 2, LUA_MAXINTEGER);
@@ -274,8 +286,9 @@ static int channel_receive_all(lua_State *L) {
     receipts.data = lua_newuserdatauv(L, receipts.room, 0);
     status = lobject_attempt(L, &self->base, try_receive_all, &receipts, deadline);
   }
-  if (status == 0) status = push_all(L, &receipts);
-  return status == 0 ? 1 : fail(L, self, status, SHMX_CONSUMER, lwait_is_patient(L, 3));
+  if (status == 0) status = lmessage_push_all(L, receipts.data, receipts.length);
+  if (status != 0) return fail(L, self, status, SHMX_CONSUMER, lwait_is_patient(L, 3));
+  return lua_isnil(L, -1) ? (lua_pop(L, 1), 1) : 2;
 }
 
 /* ---- in the ring itself ---- */
@@ -305,7 +318,6 @@ static shmx_type opt_type(lua_State *L, int index) {
 static int push_view(lua_State *L, struct lchannel *self, int value, shmx_type type, void *data,
                      uint64_t count) {
   int window = lua_gettop(L);
-  close_window(self, value); /* after fork, the parent's */
   self->windows[value - PRODUCER_WINDOW] =
       lwindow_open(L, window, &self->base, data, count * shmx_type_size(type));
   lua_pushvalue(L, window);

@@ -1,5 +1,6 @@
-/* lmessage.c: buffers and options. Touches core. */
+/* lmessage.c: buffers, lists of messages, options. Touches core. */
 #include "lua/lmessage.h"
+#include "lua/lvalue.h"
 
 #include <string.h>
 
@@ -11,6 +12,23 @@ void lbuffer_start(struct lbuffer *buffer) {
 void lbuffer_grow(lua_State *L, struct lbuffer *buffer, size_t length) {
   buffer->room = (length + 7) & ~(size_t)7; /* topics copy whole words */
   buffer->data = lua_newuserdatauv(L, buffer->room, 0);
+}
+
+int lmessage_push_all(lua_State *L, const void *data, size_t length) {
+  shmx_message message;
+  size_t at = 0;
+  lua_Integer good = 0, damaged = 0;
+  lua_newtable(L);
+  while (shmx_channel_next(data, length, &at, &message))
+    if (lvalue_push(L, &message) == 0)
+      lua_rawseti(L, -2, ++good);
+    else
+      damaged++;
+  if (damaged == 0)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, damaged);
+  return good != 0 || damaged == 0 ? 0 : -EBADMSG;
 }
 
 int lmessage_option(lua_State *L, int index, const char *name) {

@@ -1,6 +1,6 @@
 /*
- * lmessage.h: what channels, topics and services share: a buffer to receive into, the options that
- * they take. Touches core.
+ * lmessage.h: what channels, topics and services share: a buffer to receive into, lists of values,
+ * the options that they take. Touches core.
  */
 #ifndef SHMX_LUA_LMESSAGE_H
 #define SHMX_LUA_LMESSAGE_H
@@ -19,6 +19,10 @@ void lbuffer_start(struct lbuffer *buffer);
 
 /* Room for so many bytes; pushes something. */
 void lbuffer_grow(lua_State *L, struct lbuffer *buffer, size_t length);
+
+/* Pushes a list of the values in a buffer of shmx_channel_receive_all, and how many were damaged,
+ * or nil for none. Returns 0; -EBADMSG where all were. */
+int lmessage_push_all(lua_State *L, const void *data, size_t length);
 
 /* The field of the table of options at `index`, or nil, pushed. Raises where it is no table. */
 int lmessage_option(lua_State *L, int index, const char *name);

@@ -15,7 +15,17 @@
 struct lservice {
   struct lobject base;
   shmx_service service;
-  bool retry; /* a call whose server died is made again */
+  bool retry;         /* a call whose server died is made again */
+  struct call *calls; /* that wait: a hook may call meanwhile */
+};
+
+/* A call that waits. */
+struct call {
+  const shmx_message *request;
+  shmx_request begun;
+  struct lbuffer buffer;
+  shmx_message reply;
+  struct call *outer;
 };
 
 static void opened(struct lobject *self, uint64_t count) {
@@ -24,7 +34,10 @@ static void opened(struct lobject *self, uint64_t count) {
 
 static void closing(shmx_arena_object *object) {
   struct lobject *base = (struct lobject *)((char *)object - offsetof(struct lobject, object));
-  shmx_service_close(&((struct lservice *)base)->service);
+  struct lservice *self = (struct lservice *)base;
+  for (const struct call *call = self->calls; call != NULL; call = call->outer)
+    shmx_service_end(&self->service, &call->begun);
+  shmx_service_close(&self->service);
 }
 
 static const struct lobject_type service_type = {
@@ -77,13 +90,6 @@ static int fail(lua_State *L, struct lservice *self, int status) {
 
 /* ---- calling ---- */
 
-struct call {
-  const shmx_message *request;
-  shmx_request begun;
-  struct lbuffer buffer;
-  shmx_message reply;
-};
-
 static int try_begin(struct lobject *self, void *context, int64_t deadline) {
   struct call *call = context;
   return shmx_service_begin(&((struct lservice *)self)->service, call->request, deadline,
@@ -110,7 +116,10 @@ static int await(lua_State *L, struct lservice *self, struct call *call, int64_t
   lua_pushvalue(L, 1);
   lua_pushlightuserdata(L, call);
   lua_pushinteger(L, deadline);
+  call->outer = self->calls;
+  self->calls = call;
   int failed = lua_pcall(L, 3, 1, 0);
+  self->calls = call->outer;
   if (shmx_arena_object_check(&self->base.object) == 0)
     shmx_service_end(&self->service, &call->begun);
   if (failed != LUA_OK) lua_error(L);
@@ -167,19 +176,31 @@ static struct lrequest *push_request(lua_State *L) {
   return self;
 }
 
-static int send_reply(struct lrequest *self, const shmx_message *message) {
+struct replying {
+  const shmx_request *request;
+  const shmx_message *message;
+};
+
+static int try_reply(struct lobject *self, void *context, int64_t deadline) {
+  const struct replying *replying = context;
+  (void)deadline; /* it takes a moment */
+  return shmx_service_reply(&((struct lservice *)self)->service, replying->request,
+                            replying->message);
+}
+
+static int send_reply(lua_State *L, struct lrequest *self, const shmx_message *message) {
   struct lservice *service = self->service;
-  int status = shmx_arena_object_check(&service->base.object);
-  if (status == 0) status = shmx_service_reply(&service->service, &self->request, message);
+  struct replying replying = {&self->request, message};
+  int status = lobject_attempt(L, &service->base, try_reply, &replying, SHMX_FOREVER);
   if (status != -EMSGSIZE) self->service = NULL;
   return status;
 }
 
 /* An error as text, cut where it is too long. */
-static int send_error(struct lrequest *self, const char *text, size_t length) {
+static int send_error(lua_State *L, struct lrequest *self, const char *text, size_t length) {
   uint64_t limit = self->service->service.limit;
   shmx_message message = {text, (uint32_t)(length < limit ? length : limit), LVALUE_ERROR};
-  return send_reply(self, &message);
+  return send_reply(L, self, &message);
 }
 
 /* reply(value), or reply(nil, message): the request is in upvalue 1. */
@@ -192,23 +213,24 @@ static int reply(lua_State *L) {
   if (lua_isnil(L, 1) && !lua_isnil(L, 2)) {
     size_t length;
     const char *text = luaL_tolstring(L, 2, &length);
-    status = send_error(self, text, length);
+    status = send_error(L, self, text, length);
   } else {
     shmx_message message = lvalue_encode(L, 1, service->service.limit);
-    status = send_reply(self, &message);
+    status = send_reply(L, self, &message);
   }
   if (status != 0) return fail(L, service, status);
   lua_pushboolean(L, 1);
   return 1;
 }
 
-/* What nobody can reply to any more fails the call. */
+/* What nobody can reply to any more fails the call. A finalizer waits for nobody. */
 static int request_gc(lua_State *L) {
   static const char text[] = "the server has dropped the request";
+  static const shmx_message message = {text, sizeof text - 1, LVALUE_ERROR};
   struct lrequest *self = lua_touserdata(L, 1);
-  if (self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &request_tag &&
-      self->service != NULL)
-    send_error(self, text, sizeof text - 1);
+  bool ours = self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &request_tag;
+  if (ours && self->service != NULL && shmx_arena_object_check(&self->service->base.object) == 0)
+    shmx_service_reply(&self->service->service, &self->request, &message);
   return 0;
 }
 
@@ -265,7 +287,7 @@ static int server_close(lua_State *L) {
   if (request == NULL || request->service == NULL) return 0;
   size_t length;
   const char *text = luaL_tolstring(L, 2, &length);
-  send_error(request, text, length);
+  send_error(L, request, text, length);
   return 0;
 }
 

@@ -168,7 +168,7 @@ static int try_receive(struct lobject *topic, void *context, int64_t deadline) {
 }
 
 /* Pushes a message's value, and how many were lost before it. Returns the status. */
-static int receive(lua_State *L, struct lsubscription *self, int64_t deadline) {
+static int receive(lua_State *L, struct lsubscription *self, uint64_t *lost, int64_t deadline) {
   struct receipt receipt = {.subscription = &self->subscription};
   lbuffer_start(&receipt.buffer);
   int status = lobject_attempt(L, self->topic, try_receive, &receipt, deadline);
@@ -176,6 +176,7 @@ static int receive(lua_State *L, struct lsubscription *self, int64_t deadline) {
     lbuffer_grow(L, &receipt.buffer, receipt.message.length);
     status = lobject_attempt(L, self->topic, try_receive, &receipt, deadline);
   }
+  *lost = receipt.lost;
   if (status == 0) status = lvalue_push(L, &receipt.message);
   if (status == 0) lua_pushinteger(L, (lua_Integer)receipt.lost);
   return status;
@@ -184,15 +185,21 @@ static int receive(lua_State *L, struct lsubscription *self, int64_t deadline) {
 static int subscription_receive(lua_State *L) {
   struct lsubscription *self = check_subscription(L);
   int64_t deadline = lwait_check_deadline(L, 2);
-  int status = receive(L, self, deadline);
-  return status == 0 ? 2 : fail(L, self->topic, status, lwait_is_patient(L, 2));
+  uint64_t lost;
+  int status = receive(L, self, &lost, deadline);
+  if (status == 0) return 2;
+  int results = fail(L, self->topic, status, lwait_is_patient(L, 2));
+  if (lost == 0 && status != -EPIPE) return results;
+  lua_pushinteger(L, (lua_Integer)lost); /* behind the last message, or before a damaged one */
+  return results + 1;
 }
 
 /* for value, lost in s:messages() do: until the topic is finished. */
 static int next_message(lua_State *L) {
   lua_settop(L, 1);
   struct lsubscription *self = check_subscription(L);
-  int status = receive(L, self, SHMX_FOREVER);
+  uint64_t lost;
+  int status = receive(L, self, &lost, SHMX_FOREVER);
   if (status == 0) return 2;
   if (status == -EPIPE) return lua_pushnil(L), 1;
   fail(L, self->topic, status, true);

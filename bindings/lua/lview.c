@@ -10,6 +10,7 @@
 #include "lua/llayout.h"
 #include "lua/lrecord.h"
 #include "lua/lsegment.h"
+#include "lua/lwindow.h"
 
 #include <lauxlib.h>
 #include <limits.h>
@@ -25,6 +26,11 @@ void lview_raise_receiver(lua_State *L) {
 }
 
 void lview_raise(lua_State *L, const shmx_view *view, int status) {
+  if (status == -EBADF && lwindow_is_closed(view->segment))
+    luaL_error(L,
+               "%s: what was reserved or peeked at was committed or released, or is another "
+               "process's; reserve or peek anew",
+               lsegment_push_name(L, view->segment));
   lerror_raise(L, status, lsegment_push_name(L, view->segment));
 }
 

@@ -42,6 +42,12 @@ void lwindow_close(struct lwindow *self) {
   self->memory.object.size = 0;
 }
 
+bool lwindow_is_closed(const shmx_segment *memory) {
+  const struct shmx_arena_object *part = memory->part;
+  return part != NULL && memory != &part->memory && memory->object.data == NULL &&
+         part->memory.object.data != NULL;
+}
+
 shmx_segment *lwindow_test(lua_State *L, int index) {
   struct lwindow *self = lua_touserdata(L, index);
   bool ours = self != NULL && lua_rawlen(L, index) == sizeof *self && self->tag == &tag;

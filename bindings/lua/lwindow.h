@@ -21,6 +21,9 @@ struct lwindow *lwindow_open(lua_State *L, int index, const struct lobject *obje
                              uint64_t length);
 void lwindow_close(struct lwindow *self);
 
+/* Is this a window's memory, and closed, while the object that it was of is still open? */
+bool lwindow_is_closed(const shmx_segment *memory);
+
 /* The memory of the window at `index`, or NULL where there is none. */
 shmx_segment *lwindow_test(lua_State *L, int index);
 

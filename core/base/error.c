@@ -26,9 +26,13 @@ static const struct error errors[] = {
     {EADDRNOTAVAIL, "EADDRNOTAVAIL",
      "cannot be mapped there: the address is not at the start of a"
      " page; the option round rounds it down"},
+    {EAGAIN, "EAGAIN",
+     "cannot do that at once: it is full or empty, or it is another's turn; wait, or try again"},
     {EBADF, "EBADF", "is detached; attach it again"},
     {EBADMSG, "EBADMSG", "is damaged: what its memory says cannot be; remove it and make it anew"},
     {EBUSY, "EBUSY", "is held; wait for it, or try again later"},
+    {ECANCELED, "ECANCELED",
+     "has nobody who waits for this reply: its caller gave up or died, or it was replied to"},
     {EDEADLK, "EDEADLK", "is held by this thread already, which would wait for itself"},
     {EEXIST, "EEXIST", "exists already; use attach or open, or remove it first"},
     {EFAULT, "EFAULT",
@@ -38,8 +42,11 @@ static const struct error errors[] = {
      "cannot be that large: a limit is lower (SHMMAX, SEMMSL, or ulimit -f for POSIX and anonymous "
      "memory)"},
     {EIDRM, "EIDRM", "was removed; open or create it anew"},
+    {EINTR, "EINTR", "was interrupted by a signal; try again"},
     {EINVAL, "EINVAL", "was refused by the system as invalid; check name, size and address"},
     {EMFILE, "EMFILE", "cannot be opened: this process is at its limit of descriptors (ulimit -n)"},
+    {EMSGSIZE, "EMSGSIZE",
+     "cannot pass on a message so large: it is over the limit, or over the buffer"},
     {ENFILE, "ENFILE", "cannot be opened: the machine is at its limit of descriptors"},
     {ENODATA, "ENODATA",
      "is empty: its creator has not given it a size yet; try again, or remove"
@@ -62,6 +69,7 @@ static const struct error errors[] = {
     {EPERM, "EPERM",
      "needs rights that this user has not: its owner's to change it, root's for huge pages or to "
      "lock"},
+    {EPIPE, "EPIPE", "is finished: nothing more is sent, and what was is received"},
     {EPROTONOSUPPORT, "EPROTONOSUPPORT",
      "was made by another version of this library, with another layout; remove it, or use that "
      "version"},
@@ -72,6 +80,7 @@ static const struct error errors[] = {
      "is smaller than what was asked for, or, as an arena, of another size; or a semaphore, or "
      "what "
      "is to be undone of it, would pass 32767"},
+    {EREMOTE, "EREMOTE", "has replied with an error"},
     {EROFS, "EROFS", "is attached readonly; attach it without readonly to write"},
     {ETIMEDOUT, "ETIMEDOUT", "was not to be had in time; try again, or allow more time"},
     {EUSERS, "EUSERS",

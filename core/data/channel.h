@@ -37,6 +37,7 @@ struct shmx_channel_end {
   uint64_t owner;   /* this end is ours alone: since a claim, a reservation or a peek; else 0 */
   bool claimed;     /* by shmx_channel_claim */
   bool busy;        /* reserved or peeked at */
+  bool missed;      /* the last to time out has not had its turn: another has it */
   uint64_t process; /* the owner's; after fork, not the child's */
   uint64_t at;      /* where our reservation begins, or what is peeked at ends */
   uint64_t size;    /* bytes of what is reserved */
@@ -78,8 +79,9 @@ static inline uint64_t shmx_channel_limit(const shmx_channel *channel) {
 }
 
 /*
- * Claims ends for this thread alone, which then takes turns with nobody. Errors: EBUSY: another who
- * lives has claimed one, or is at it (shmx_channel_holder says who); EDEADLK.
+ * Claims ends for this thread alone, which then takes turns with nobody. Waits for who is at one
+ * for a moment. Errors: EBUSY: another who lives has claimed one, has reserved or peeked there, or
+ * is stopped (shmx_channel_holder says who); EDEADLK; EINTR, EFAULT.
  */
 SHMX_API int shmx_channel_claim(shmx_channel *channel, int ends);
 
@@ -88,7 +90,8 @@ SHMX_API uint32_t shmx_channel_holder(const shmx_channel *channel, int end);
 
 /*
  * Sends a message: copies it into the ring, when there is room, and commits it with one store.
- * Errors: ETIMEDOUT (no room), EMSGSIZE (over the limit), EPIPE (the channel is finished), EBUSY
+ * Errors: ETIMEDOUT (no room; or, as channel->producer.missed says, another has reserved or is
+ * stopped: shmx_channel_holder), EMSGSIZE (over the limit), EPIPE (the channel is finished), EBUSY
  * (another has claimed this end), EDEADLK (this handle has reserved), EINTR, EFAULT, EBADMSG.
  */
 SHMX_API int shmx_channel_send(shmx_channel *channel, const shmx_message *message,
@@ -124,7 +127,8 @@ SHMX_API bool shmx_channel_next(const void *buffer, size_t length, size_t *at,
 /*
  * Room in the ring for a message of so many bytes: `data` receives where. The end is ours until
  * shmx_channel_commit, which sends the first `length` bytes of it. Errors: as shmx_channel_send;
- * commit: EPERM (nothing is reserved), EINVAL (more than was), EPIPE.
+ * commit: EPERM (nothing is reserved), EINVAL (more than was). A channel is not finished between:
+ * who wants to, waits for the commit.
  */
 SHMX_API int shmx_channel_reserve(shmx_channel *channel, uint32_t length, void **data,
                                   int64_t deadline);
@@ -136,6 +140,9 @@ SHMX_API int shmx_channel_commit(shmx_channel *channel, uint32_t length, uint32_
  */
 SHMX_API int shmx_channel_peek(shmx_channel *channel, shmx_message *message, int64_t deadline);
 SHMX_API int shmx_channel_release(shmx_channel *channel);
+
+/* Leaves what is peeked at where it is: it is the next message still, for whoever comes. */
+SHMX_API void shmx_channel_unpeek(shmx_channel *channel);
 
 /*
  * A descriptor that polls readable (poll(2), epoll(7), any event loop) while there is something to

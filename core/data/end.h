@@ -37,11 +37,17 @@ static inline int shmx_end_enter(struct shmx_channel_end *mine, struct shmx_end 
   shmx_robust_begin(self, &end->turn.word);
   if (!shmx_lock_try(&end->turn, self->task)) {
     int status = shmx_end_wait(end, self, deadline);
+    mine->missed = status == -ETIMEDOUT;
     if (status != 0) return status;
   }
   mine->owner = 0; /* another thread had it, which has died, or the parent */
   mine->claimed = mine->busy = false;
   return 0;
+}
+
+/* Claimed by this thread, and free to be used. */
+static inline bool shmx_end_is_claimed(const struct shmx_channel_end *mine) {
+  return mine->claimed && !mine->busy && mine->owner == shmx_self_task();
 }
 
 static inline void shmx_end_leave(const struct shmx_channel_end *mine, struct shmx_end *end) {
@@ -59,14 +65,13 @@ void shmx_end_close(struct shmx_channel_end *mine, struct shmx_end *end);
 /* What was reserved or peeked at is done with; a claim stays. */
 void shmx_end_done(struct shmx_channel_end *mine, struct shmx_end *end);
 
-/* One store commits what was written, or takes out what was read. Whoever waits for it is woken. */
-static inline void shmx_end_pass(struct shmx_end *end, uint64_t index, uint64_t messages,
-                                 struct shmx_event *event) {
+/* One store commits what was written, or takes out what was read. Who waits for it is to be told.
+ */
+static inline void shmx_end_pass(struct shmx_end *end, uint64_t index, uint64_t messages) {
   uint64_t before = atomic_load_explicit(&end->messages, memory_order_relaxed);
   atomic_store_explicit(&end->messages, before + messages, memory_order_relaxed);
   /* Release pairs with the acquire in shmx_end_index. */
   atomic_store_explicit(&end->index, index, memory_order_release);
-  shmx_event_notify(event);
 }
 
 #endif

@@ -27,11 +27,12 @@ static bool is_stopping(const struct shmx_readiness *self) {
 /* Until there is something: then the descriptor says so. It does before `armed` is taken back: who
  * rearms in between finds the descriptor readable once for nothing, and not for ever. */
 static void watch(struct shmx_readiness *self) {
-  while (!is_stopping(self)) {
+  int64_t look = shmx_clock_now() + SHMX_FIRST_LOOK; /* it is notified lightly */
+  for (; !is_stopping(self); look = SHMX_FOREVER) {
     uint32_t ticket = shmx_event_prepare(self->event);
     uint64_t seen = atomic_load_explicit(&self->seen, memory_order_acquire);
     if (self->is_ready(self->context, seen)) break;
-    if (!is_stopping(self)) shmx_event_wait(self->event, ticket, SHMX_FOREVER);
+    if (!is_stopping(self)) shmx_event_wait(self->event, ticket, look);
   }
   shmx_pollable_set(self->fd);
   atomic_store_explicit(&self->armed, 0, memory_order_release);

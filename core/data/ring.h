@@ -46,22 +46,62 @@ static inline bool shmx_ring_is_sane(uint64_t head, uint64_t tail, uint64_t capa
   return tail - head <= capacity && ((head | tail) & 7) == 0;
 }
 
+/* Bytes from an index to where the ring ends. */
+static inline uint64_t shmx_ring_to_end(uint64_t capacity, uint64_t index) {
+  return capacity - (index & (capacity - 1));
+}
+
 /*
  * Where a message of so many bytes goes; `free` bytes are free from the tail on. False where there
  * is no room. Writes a padding if one is needed, which nobody sees before the tail has passed it.
  */
-bool shmx_ring_place(unsigned char *ring, uint64_t capacity, uint64_t tail, uint64_t free,
-                     uint32_t length, struct shmx_ring_item *item);
+static inline bool shmx_ring_place(unsigned char *ring, uint64_t capacity, uint64_t tail,
+                                   uint64_t free, uint32_t length, struct shmx_ring_item *item) {
+  uint64_t space = shmx_ring_space(length), end = shmx_ring_to_end(capacity, tail);
+  uint64_t padding = space > end ? end : 0;
+  if (padding + space > free) return false;
+  if (padding != 0)
+    atomic_store_explicit(shmx_ring_word(ring, capacity, tail),
+                          SHMX_RING_PADDING | (padding - SHMX_RING_HEAD), memory_order_relaxed);
+  item->at = tail + padding + SHMX_RING_HEAD;
+  item->next = tail + padding + space;
+  return true;
+}
 
 /* Writes the head of the message that was placed; it may be shorter than what was placed. */
-void shmx_ring_write_head(unsigned char *ring, uint64_t capacity, struct shmx_ring_item *item,
-                          uint32_t length, uint32_t tag);
+static inline void shmx_ring_write_head(unsigned char *ring, uint64_t capacity,
+                                        struct shmx_ring_item *item, uint32_t length,
+                                        uint32_t tag) {
+  uint64_t start = item->at - SHMX_RING_HEAD;
+  item->next = start + shmx_ring_space(length);
+  atomic_store_explicit(shmx_ring_word(ring, capacity, start), (uint64_t)tag << 32 | length,
+                        memory_order_relaxed);
+}
+
+/* Reads the item at an index; false where it leaves what is left, or the ring. */
+static inline bool shmx_ring_read(unsigned char *ring, uint64_t capacity, uint64_t index,
+                                  uint64_t tail, uint64_t *head, struct shmx_ring_item *item) {
+  *head = atomic_load_explicit(shmx_ring_word(ring, capacity, index), memory_order_relaxed);
+  item->length = (uint32_t)*head;
+  item->tag = (uint32_t)(*head >> 32);
+  uint64_t space = shmx_ring_space(item->length);
+  item->at = index + SHMX_RING_HEAD;
+  item->next = index + space;
+  return space <= tail - index && space <= shmx_ring_to_end(capacity, index);
+}
 
 /*
  * The first message between head and tail, which are sane and not equal. -EBADMSG where there is
  * none: each head is read once and checked against what is left.
  */
-int shmx_ring_first(unsigned char *ring, uint64_t capacity, uint64_t head, uint64_t tail,
-                    struct shmx_ring_item *item);
+static inline int shmx_ring_first(unsigned char *ring, uint64_t capacity, uint64_t index,
+                                  uint64_t tail, struct shmx_ring_item *item) {
+  uint64_t head;
+  if (!shmx_ring_read(ring, capacity, index, tail, &head, item)) return -EBADMSG;
+  if (!(head & SHMX_RING_PADDING)) return 0;
+  if (item->next == tail || !shmx_ring_read(ring, capacity, item->next, tail, &head, item))
+    return -EBADMSG; /* a padding is committed together with what follows */
+  return head & SHMX_RING_PADDING ? -EBADMSG : 0;
+}
 
 #endif

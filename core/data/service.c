@@ -3,6 +3,7 @@
  * call; whatever does not fit the slot any more is passed over. Touches sync, os, base.
  */
 #include "data/service.h"
+#include "os/clock.h"
 #include "sync/event.h"
 #include "sync/lock.h"
 #include "sync/spin.h"
@@ -18,7 +19,8 @@ struct prefix {
 
 enum { IDLE, WAITING, TAKEN, DONE };
 
-/* A caller's place. All but `caller` changes within the lock. */
+/* A caller's place. All but `caller` and `number` changes within the lock, and `number` by nobody
+ * but the caller. */
 struct slot {
   _Atomic shmx_task caller; /* whose it is; 0: nobody's */
   struct shmx_lock lock;
@@ -27,7 +29,8 @@ struct slot {
   _Atomic shmx_task server; /* who has taken the request */
   struct shmx_event changed;
   _Atomic uint32_t length, tag;
-  unsigned char unused[12];
+  unsigned char unused[4];
+  _Atomic int64_t began; /* when the call did */
   unsigned char reply[];
 };
 _Static_assert(offsetof(struct slot, reply) == 64, "the layout in memory");
@@ -81,22 +84,21 @@ static struct slot *slot_at(const shmx_service *service, uint32_t slot) {
 
 /* Within, each state of a slot is whole: who died in it has left an older one. */
 static int enter(struct slot *slot, int64_t deadline) {
-  int status;
-  do
-    status = shmx_lock_enter(&slot->lock, deadline);
-  while (status == -EINTR);
+  int status = shmx_lock_enter(&slot->lock, deadline);
   return status == -EOWNERDEAD ? 0 : status;
 }
 
 /* ---- calling ---- */
 
-/* A slot that is nobody's, or a dead caller's. */
-static bool find_slot(const shmx_service *service, bool of_the_dead, uint32_t *found) {
+/* A slot that is nobody's and in which nobody is; in need, also a dead caller's, or one in which a
+ * server is late, and perhaps stopped. */
+static bool find_slot(const shmx_service *service, bool in_need, uint32_t *found) {
   shmx_task self = shmx_self()->task;
   for (*found = 0; *found < SHMX_CALLERS; ++*found) {
     struct slot *slot = slot_at(service, *found);
     shmx_task caller = load(slot->caller);
-    if (caller != 0 && !(of_the_dead && !shmx_task_lives(caller))) continue;
+    if (caller != 0 && !(in_need && !shmx_task_lives(caller))) continue;
+    if (!in_need && shmx_lock_owner(&slot->lock) != 0) continue;
     if (atomic_compare_exchange_strong_explicit(&slot->caller, &caller, self, memory_order_acquire,
                                                 memory_order_relaxed))
       return true;
@@ -106,12 +108,14 @@ static bool find_slot(const shmx_service *service, bool of_the_dead, uint32_t *f
 
 static int take_slot(const shmx_service *service, int64_t deadline, uint32_t *slot) {
   struct shmx_event *freed = &service->memory->freed;
-  for (bool of_the_dead = false;; of_the_dead = true) {
+  if (find_slot(service, false, slot)) return 0;
+  for (;;) {
+    bool late = shmx_clock_now() >= deadline;
     uint32_t ticket = shmx_event_prepare(freed);
-    if (find_slot(service, of_the_dead, slot)) return 0;
-    if (!of_the_dead) continue;
+    if (find_slot(service, true, slot)) return 0;
+    if (late) return -ETIMEDOUT;
     int status = shmx_event_wait(freed, ticket, deadline);
-    if (status != 0) return status;
+    if (status != 0 && status != -ETIMEDOUT) return status;
   }
 }
 
@@ -125,16 +129,37 @@ static uint64_t state_of(const struct slot *slot) {
   return atomic_load_explicit(&slot->state, memory_order_acquire);
 }
 
-/* A new number makes what belongs to the old one come too late. */
-static int renew(struct slot *slot, uint64_t state, int64_t deadline, uint64_t *number) {
+/* A new number makes what belongs to the old one come too late, even where a server is stopped in
+ * the slot; the state is for who comes after that. */
+static int renew(struct slot *slot, uint64_t state, int64_t deadline, shmx_request *call) {
+  call->number = load(slot->number) + 1;
+  store(slot->number, call->number);
   int status = enter(slot, deadline);
   if (status != 0) return status;
-  *number = load(slot->number) + 1;
-  store(slot->number, *number);
   store(slot->server, 0);
+  store(slot->began, call->began);
   set_state(slot, state);
   shmx_lock_leave(&slot->lock);
   return 0;
+}
+
+/* From now on another may call from it. */
+static void leave_slot(const shmx_service *service, uint32_t slot) {
+  atomic_store_explicit(&slot_at(service, slot)->caller, 0, memory_order_release);
+  shmx_event_notify(&service->memory->freed);
+}
+
+/* Should the state not be had: the next caller renews it. */
+static void free_slot(const shmx_service *service, uint32_t slot) {
+  shmx_request nothing = {0};
+  renew(slot_at(service, slot), IDLE, 0, &nothing);
+  leave_slot(service, slot);
+}
+
+/* Is this call still in its slot, and this thread's? */
+static bool is_ours(const shmx_service *service, const shmx_request *call) {
+  const struct slot *slot = slot_at(service, call->slot);
+  return load(slot->number) == call->number && load(slot->caller) == shmx_self()->task;
 }
 
 static int send(shmx_service *service, const shmx_request *call, int64_t deadline) {
@@ -153,26 +178,28 @@ static int send(shmx_service *service, const shmx_request *call, int64_t deadlin
 int shmx_service_begin(shmx_service *service, const shmx_message *message, int64_t deadline,
                        shmx_request *call) {
   if (message->length > service->limit) return -EMSGSIZE;
-  *call = (shmx_request){.message = *message};
+  *call = (shmx_request){.message = *message, .began = shmx_clock_now()};
   int status = take_slot(service, deadline, &call->slot);
   if (status != 0) return status;
-  status = renew(slot_at(service, call->slot), WAITING, deadline, &call->number);
-  if (status == 0) status = send(service, call, deadline);
-  if (status != 0) shmx_service_end(service, call);
+  status = renew(slot_at(service, call->slot), WAITING, deadline, call);
+  if (status != 0) {
+    leave_slot(service, call->slot);
+    return status;
+  }
+  status = send(service, call, deadline);
+  if (status != 0) free_slot(service, call->slot);
   return status;
 }
 
 void shmx_service_end(shmx_service *service, const shmx_request *call) {
-  struct slot *slot = slot_at(service, call->slot);
-  uint64_t number;
-  renew(slot, IDLE, 0, &number); /* if it cannot be: the next caller does it */
-  atomic_store_explicit(&slot->caller, 0, memory_order_release);
-  shmx_event_notify(&service->memory->freed);
+  if (is_ours(service, call)) free_slot(service, call->slot);
 }
 
-/* Has the server that took the request died? Nobody else changes a slot that is taken. */
-static bool is_orphan(struct slot *slot) {
-  return state_of(slot) == TAKEN && !shmx_task_lives(load(slot->server)) && state_of(slot) == TAKEN;
+/* Has the server that took the request died, and no other taken it since? */
+static bool is_orphan(const struct slot *slot) {
+  shmx_task server = load(slot->server);
+  return state_of(slot) == TAKEN && !shmx_task_lives(server) && state_of(slot) == TAKEN &&
+         load(slot->server) == server;
 }
 
 static int copy_reply(const shmx_service *service, struct slot *slot, void *buffer,
@@ -184,25 +211,33 @@ static int copy_reply(const shmx_service *service, struct slot *slot, void *buff
   return 0;
 }
 
+/* Until the state is another, or it is time to look around; returns 0 also for nothing. */
+static int wait_for(shmx_service *service, struct slot *slot, uint64_t state, int64_t until) {
+  int64_t start = shmx_clock_now();
+  if (shmx_spin_while(&service->spin, &slot->state, state)) return 0;
+  uint32_t ticket = shmx_event_prepare(&slot->changed);
+  if (state_of(slot) != state) return 0;
+  int status = shmx_event_wait(&slot->changed, ticket, until);
+  shmx_spin_slept(&service->spin, shmx_clock_now() - start);
+  return status == -ETIMEDOUT ? 0 : status;
+}
+
 int shmx_service_await(shmx_service *service, const shmx_request *call, void *buffer,
                        shmx_message *reply, int64_t deadline) {
   struct slot *slot = slot_at(service, call->slot);
-  int64_t look = 0;
+  int64_t look = call->began + SHMX_FIRST_SLICE;
   for (;;) {
     uint64_t state = state_of(slot);
+    if (!is_ours(service, call)) return -ECANCELED;
     if (state == DONE) return copy_reply(service, slot, buffer, reply);
-    int64_t start = shmx_clock_now();
-    if (look == 0) look = start + SHMX_FIRST_SLICE;
-    if (start < deadline && shmx_spin_while(&service->spin, &slot->state, state)) continue;
-    uint32_t ticket = shmx_event_prepare(&slot->changed);
-    if (state_of(slot) != state) continue;
-    int status = shmx_event_wait(&slot->changed, ticket, look < deadline ? look : deadline);
     int64_t now = shmx_clock_now();
-    shmx_spin_slept(&service->spin, now - start);
-    if (status != 0 && status != -ETIMEDOUT) return status;
-    if (now >= look && is_orphan(slot)) return -EOWNERDEAD;
-    if (now >= look) look = now + SHMX_SLICE;
-    if (now >= deadline && state_of(slot) != DONE) return -ETIMEDOUT;
+    if (now >= look) {
+      if (is_orphan(slot)) return -EOWNERDEAD;
+      look = now + SHMX_SLICE;
+    }
+    if (now >= deadline) return -ETIMEDOUT;
+    int status = wait_for(service, slot, state, look < deadline ? look : deadline);
+    if (status != 0) return status;
   }
 }
 
@@ -218,13 +253,20 @@ int shmx_service_call(shmx_service *service, const shmx_message *request, void *
 
 /* ---- serving ---- */
 
+/* Is this the call that the slot has? Also without the lock: the number of a call that was given up
+ * never comes again. */
+static bool is_wanted(const struct slot *slot, uint64_t number) {
+  return load(slot->number) == number && load(slot->caller) != 0;
+}
+
 /* Puts our name on the call, unless it was given up, or another has it. */
 static int put_name(struct slot *slot, uint64_t number, int64_t deadline) {
+  if (!is_wanted(slot, number)) return -ECANCELED;
   int status = enter(slot, deadline);
   if (status != 0) return status;
   uint64_t state = state_of(slot);
   bool orphan = state == TAKEN && !shmx_task_lives(load(slot->server));
-  if (load(slot->number) == number && (state == WAITING || orphan)) {
+  if (is_wanted(slot, number) && (state == WAITING || orphan)) {
     store(slot->server, shmx_self()->task);
     set_state(slot, TAKEN);
   } else {
@@ -244,40 +286,69 @@ static int accept(shmx_service *service, const shmx_message *message, void *buff
   memcpy(&prefix, message->data, sizeof prefix);
   if (prefix.slot >= SHMX_CALLERS) return -EBADMSG;
   memcpy(buffer, (const unsigned char *)message->data + sizeof prefix, length);
-  *request = (shmx_request){{buffer, length, message->tag}, prefix.number, prefix.slot};
+  *request = (shmx_request){
+      .message = {buffer, length, message->tag}, .number = prefix.number, .slot = prefix.slot};
   return put_name(slot_at(service, prefix.slot), prefix.number, deadline);
 }
 
+/* Of the request that is next: what is taken, given up or damaged leaves the channel; what we could
+ * not look into stays. */
+static int take_next(shmx_service *service, void *buffer, shmx_request *request, int64_t deadline) {
+  shmx_message message;
+  int status = shmx_channel_peek(&service->requests, &message, deadline);
+  if (status != 0) return status;
+  status = accept(service, &message, buffer, request, deadline);
+  if (status == 0 || status == -ECANCELED || status == -EBADMSG)
+    shmx_channel_release(&service->requests);
+  else
+    shmx_channel_unpeek(&service->requests);
+  return status;
+}
+
+/* Passes over what was given up; but not for ever, should others send more of it all the time. */
 int shmx_service_take(shmx_service *service, void *buffer, shmx_request *request,
                       int64_t deadline) {
-  shmx_message message;
-  int status;
-  do {
-    status = shmx_channel_peek(&service->requests, &message, deadline);
-    if (status != 0) return status;
-    /* Patiently: a request that is released and not taken would be lost. */
-    status = accept(service, &message, buffer, request, SHMX_FOREVER);
-    shmx_channel_release(&service->requests);
-  } while (status == -ECANCELED);
-  return status;
+  int64_t last = 0;
+  for (;;) {
+    int status = take_next(service, buffer, request, deadline);
+    if (status != -ECANCELED) return status;
+    int64_t now = shmx_clock_now();
+    if (last == 0) last = now + SHMX_SLICE;
+    if (now >= last && now >= deadline) return -ETIMEDOUT;
+  }
+}
+
+/* Seeing whether a caller lives costs more than a call that is answered at once. */
+#define CERTAINLY_ALIVE (SHMX_SECOND / 10000)
+
+static bool is_awaited(const struct slot *slot, uint64_t number) {
+  return is_wanted(slot, number) && (shmx_clock_now() - load(slot->began) < CERTAINLY_ALIVE ||
+                                     shmx_task_lives(load(slot->caller)));
+}
+
+/* In the slot. While we copied, or were stopped, the caller may have given up. */
+static int put_reply(struct slot *slot, uint64_t number, const shmx_message *reply) {
+  bool ours =
+      is_wanted(slot, number) && state_of(slot) == TAKEN && load(slot->server) == shmx_self()->task;
+  if (!ours) return -ECANCELED;
+  if (reply->length != 0) memcpy(slot->reply, reply->data, reply->length);
+  store(slot->length, reply->length);
+  store(slot->tag, reply->tag);
+  if (!is_wanted(slot, number)) return -ECANCELED;
+  set_state(slot, DONE);
+  return 0;
 }
 
 int shmx_service_reply(shmx_service *service, const shmx_request *request,
                        const shmx_message *reply) {
   struct slot *slot = slot_at(service, request->slot);
   if (reply->length > service->limit) return -EMSGSIZE;
-  int status = enter(slot, SHMX_FOREVER);
+  if (!is_awaited(slot, request->number)) return -ECANCELED;
+  int status = enter(slot, 0);
   if (status != 0) return status;
-  bool wanted = load(slot->number) == request->number && state_of(slot) == TAKEN &&
-                load(slot->server) == shmx_self()->task;
-  if (wanted) {
-    if (reply->length != 0) memcpy(slot->reply, reply->data, reply->length);
-    store(slot->length, reply->length);
-    store(slot->tag, reply->tag);
-    set_state(slot, DONE);
-  }
+  status = put_reply(slot, request->number, reply);
   shmx_lock_leave(&slot->lock);
-  return wanted ? 0 : -ECANCELED;
+  return status;
 }
 
 int shmx_service_finish(shmx_service *service, int64_t deadline) {

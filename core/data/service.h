@@ -28,11 +28,12 @@ typedef struct shmx_service {
   shmx_spin spin;
 } shmx_service;
 
-/* A request that a server has taken. */
+/* A call: as its caller has begun it, or as a server has taken it. */
 typedef struct shmx_request {
   shmx_message message;
   uint64_t number; /* of the call */
   uint32_t slot;   /* of its caller */
+  int64_t began;   /* when; the caller's */
 } shmx_request;
 
 /* `limit`: bytes of the largest request and reply; a multiple of 64 from 64. */
@@ -51,9 +52,11 @@ SHMX_API int shmx_service_call(shmx_service *service, const shmx_message *reques
                                shmx_message *reply, int64_t deadline);
 
 /*
- * The parts of shmx_service_call, for who has more to look after meanwhile.
- * begin: sends the request. await: waits for the reply: ETIMEDOUT and EINTR leave the call as it
- * was. end: gives the slot back; always, after a begin that returned 0.
+ * The parts of shmx_service_call, for who has more to look after meanwhile; all by one thread.
+ * begin: sends the request. await: waits for the reply, which is there until the end: ETIMEDOUT and
+ * EINTR leave the call as it was; ECANCELED: it was ended, or is another thread's, or, after fork,
+ * the parent's. end: gives the slot back, or gives the call up; once after each begin that returned
+ * 0, and again is harmless.
  */
 SHMX_API int shmx_service_begin(shmx_service *service, const shmx_message *message,
                                 int64_t deadline, shmx_request *call);
@@ -63,13 +66,18 @@ SHMX_API void shmx_service_end(shmx_service *service, const shmx_request *call);
 
 /*
  * Takes the next request, into a buffer of at least `limit` bytes. Calls that were given up are
- * passed over. Errors: ETIMEDOUT, EPIPE, EINTR, EFAULT, EBADMSG.
+ * passed over. Errors: ETIMEDOUT (no request; or its caller is stopped while it gives the call up,
+ * and it is the next one still), EPIPE, EINTR, EFAULT, EBADMSG.
  */
 SHMX_API int shmx_service_take(shmx_service *service, void *buffer, shmx_request *request,
                                int64_t deadline);
 
-/* Replies. Errors: EMSGSIZE (over the limit), ECANCELED (the caller has given up, or died),
- * ETIMEDOUT, EFAULT. */
+/*
+ * Replies. Errors: EMSGSIZE (over the limit); ECANCELED: nobody gets it, because the caller has
+ * given up or died, or this thread has replied already; ETIMEDOUT (the caller is stopped while it
+ * gives the call up), EINTR, EFAULT. Who dies within a tenth of a millisecond of calling may still
+ * be taken to live.
+ */
 SHMX_API int shmx_service_reply(shmx_service *service, const shmx_request *request,
                                 const shmx_message *reply);
 

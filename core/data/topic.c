@@ -10,10 +10,9 @@
  * A message is two words (its length, and its tag above; its number), and its bytes in units of 16.
  */
 #include "data/topic.h"
+#include "data/await.h"
 #include "data/ring.h"
-#include "sync/event.h"
 #include "sync/lock.h"
-#include "sync/spin.h"
 
 #include <string.h>
 
@@ -144,7 +143,7 @@ int shmx_topic_publish(shmx_topic *topic, const shmx_message *message, int64_t d
   status = is_finished(memory) ? -EPIPE : 0;
   if (status == 0) put(memory, topic->capacity, message);
   shmx_lock_leave(&memory->turn);
-  if (status == 0) shmx_event_notify(&memory->published);
+  if (status == 0) shmx_event_notify_lightly(&memory->published);
   return status;
 }
 
@@ -191,14 +190,8 @@ static uint64_t tail_of(const struct shmx_topic_memory *memory) {
 
 static int wait_for(shmx_subscription *self, int64_t deadline) {
   struct shmx_topic_memory *memory = self->memory;
-  int64_t start = shmx_clock_now();
-  if (start >= deadline) return -ETIMEDOUT;
-  if (shmx_spin_while(&self->spin, &memory->tail, self->cursor)) return 0;
-  uint32_t ticket = shmx_event_prepare(&memory->published);
-  if (tail_of(memory) != self->cursor || is_finished(memory)) return 0;
-  int status = shmx_event_wait(&memory->published, ticket, deadline);
-  shmx_spin_slept(&self->spin, shmx_clock_now() - start);
-  return status;
+  const struct shmx_awaited awaited = {&memory->tail, &memory->finished, &memory->published};
+  return shmx_await(&awaited, self->cursor, &self->spin, deadline);
 }
 
 /* Has the writer come past what was read just now? Then it does not hold, and the floor is where to
@@ -236,17 +229,25 @@ static int take(shmx_subscription *self, uint64_t tail, void *buffer, size_t roo
   return 0;
 }
 
+/* All is received that is there. -EPIPE: and all there will ever be; so what is missing is lost. */
+static int at_end(shmx_subscription *self, bool finished, uint64_t *lost, int64_t deadline) {
+  if (!finished) return wait_for(self, deadline);
+  *lost = load(&self->memory->serial) - self->serial;
+  return -EPIPE;
+}
+
 /* How often to be overrun before giving up all that is there. */
 enum { TRIES = 100 };
 
 int shmx_subscription_receive(shmx_subscription *self, void *buffer, size_t room,
                               shmx_message *message, uint64_t *lost, int64_t deadline) {
   struct shmx_topic_memory *memory = self->memory;
+  *lost = 0;
   for (int tries = 0;;) {
     bool finished = is_finished(memory); /* before the tail: after it, nothing is published */
     uint64_t tail = tail_of(memory);
     if (tail == self->cursor) {
-      int status = finished ? -EPIPE : wait_for(self, deadline);
+      int status = at_end(self, finished, lost, deadline);
       if (status != 0) return status;
       continue;
     }

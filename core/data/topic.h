@@ -61,9 +61,11 @@ SHMX_API int shmx_topic_subscribe(const shmx_topic *topic, bool oldest, int spin
 
 /*
  * Receives the next message into a buffer, whose address is a multiple of 8 and which has room for
- * whole words of 8 bytes. `lost` receives how many before it this subscriber has lost.
- * Errors: ETIMEDOUT, EMSGSIZE (message->length says how long it is; it is still the next), EPIPE
- * (finished, and all was received), EINTR, EFAULT, EBADMSG.
+ * whole words of 8 bytes. `lost` receives how many before it this subscriber has lost; the message
+ * of a publisher who was killed may be counted with them.
+ * Errors: EPIPE (finished, and all was received; `lost` receives how many were lost behind the last
+ * message, each time); ETIMEDOUT; EMSGSIZE (message->length says how long it is; it is still the
+ * next); EINTR, EFAULT, EBADMSG.
  */
 SHMX_API int shmx_subscription_receive(shmx_subscription *subscription, void *buffer, size_t room,
                                        shmx_message *message, uint64_t *lost, int64_t deadline);

@@ -27,8 +27,10 @@ static void unlock(void) {
  * object and give its memory to another. Of size 0, an object is looked at before it is used. */
 static void in_child(void) {
   for (shmx_arena *arena = arenas; arena != NULL; arena = arena->next)
-    for (shmx_arena_object *object = arena->objects; object != NULL; object = object->next)
+    for (shmx_arena_object *object = arena->objects; object != NULL; object = object->next) {
       object->memory.object.size = 0;
+      if (object->forked != NULL) object->forked(object);
+    }
   unlock();
 }
 

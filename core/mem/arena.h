@@ -48,6 +48,8 @@ typedef struct shmx_arena_object {
   uint32_t entry;
   void (*closing)(
       struct shmx_arena_object *); /* is called while the memory is still there; or NULL */
+  void (*forked)(struct shmx_arena_object *); /* is called in a forked child, at once: it may store
+                                               into what is private, and no more; or NULL */
   struct shmx_arena_object *next, **link;
 } shmx_arena_object;
 

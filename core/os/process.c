@@ -134,9 +134,9 @@ uint32_t shmx_task_process(shmx_task task) {
   return line != NULL ? (uint32_t)strtoul(line + 6, NULL, 10) : number;
 }
 
-unsigned shmx_process_cores(void) {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 2;
+unsigned shmx_machine_cores(void) {
+  long count = sysconf(_SC_NPROCESSORS_ONLN);
+  return count > 0 ? (unsigned)count : 1;
 }
 
 static uint64_t inode_of(const char *path) {

@@ -38,6 +38,11 @@ static inline const struct shmx_self *shmx_self(void) {
   return shmx_this_thread.task != 0 ? &shmx_this_thread : shmx_self_look_up();
 }
 
+/* The task of this thread; 0 where it was not asked for yet. */
+static inline shmx_task shmx_self_task(void) {
+  return shmx_this_thread.task;
+}
+
 /* This process, named by its first thread. */
 shmx_task shmx_process_self(void);
 
@@ -53,8 +58,8 @@ bool shmx_process_lives(shmx_task process);
 /* The process that a thread is of, for messages; its own number where that cannot be seen. */
 uint32_t shmx_task_process(shmx_task task);
 
-/* Cores that this process may run on: sched_getaffinity(2). */
-unsigned shmx_process_cores(void);
+/* Cores of the machine. Not those that this process may run on: its peer may be pinned to another. */
+unsigned shmx_machine_cores(void);
 
 /*
  * What numbers and start times of processes mean something in: the inodes of the namespaces of

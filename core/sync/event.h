@@ -26,6 +26,9 @@ struct shmx_event {
 
 enum { SHMX_EVENT_SLEEPERS = 1, SHMX_EVENT_STEP = 2 };
 
+/* The first sleep of who is notified lightly lasts no longer. */
+#define SHMX_FIRST_LOOK (SHMX_SECOND / 2000)
+
 /* The fence pairs with that in shmx_event_notify: either the condition is seen, or the bit is. */
 static inline uint32_t shmx_event_prepare(struct shmx_event *event) {
   uint32_t word = atomic_fetch_or_explicit(&event->word, SHMX_EVENT_SLEEPERS, memory_order_relaxed);
@@ -51,7 +54,18 @@ static inline void shmx_event_notify(struct shmx_event *event) {
     shmx_event_wake_all(event);
 }
 
-/* As above, for one of them: for changes that one can use. */
+/*
+ * As shmx_event_notify, but without its fence, which lets no thread go on before its change has come
+ * to the other core. Who is about to sleep at that very instant may be missed: so who waits for what
+ * is notified lightly looks once more after SHMX_FIRST_LOOK, by when any store has arrived.
+ */
+static inline void shmx_event_notify_lightly(struct shmx_event *event) {
+  atomic_signal_fence(memory_order_seq_cst);
+  if (atomic_load_explicit(&event->word, memory_order_relaxed) & SHMX_EVENT_SLEEPERS)
+    shmx_event_wake_all(event);
+}
+
+/* As shmx_event_notify, for one of them: for changes that one can use. */
 static inline void shmx_event_notify_one(struct shmx_event *event) {
   atomic_thread_fence(memory_order_seq_cst);
   if (atomic_load_explicit(&event->word, memory_order_relaxed) & SHMX_EVENT_SLEEPERS)

@@ -9,7 +9,7 @@
 enum { LEAST = 64 };
 
 void shmx_spin_open(shmx_spin *spin, uint32_t most) {
-  if (shmx_process_cores() < 2) most = 0;
+  if (shmx_machine_cores() < 2) most = 0;
   *spin = (shmx_spin){most, most};
 }
 

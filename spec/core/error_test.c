@@ -30,10 +30,11 @@ static void test_every_errno_has_a_sentence(void **state) {
 /* The sentence follows the name of a thing, so libc's "File exists" will not do. */
 static void test_what_the_library_returns_has_a_sentence_of_its_own(void **state) {
   (void)state;
-  static const int codes[] = {E2BIG,   EACCES, EADDRINUSE, EADDRNOTAVAIL, EBADF,  EEXIST,
-                              EFAULT,  EFBIG,  EIDRM,      EINVAL,        EMFILE, ENFILE,
-                              ENODATA, ENODEV, ENOENT,     ENOMEM,        ENOSPC, ENOTSUP,
-                              EPERM,   ERANGE, EROFS,      ETIMEDOUT};
+  static const int codes[] = {
+      E2BIG,  EACCES,   EADDRINUSE, EADDRNOTAVAIL, EBADF,   EEXIST,    EFAULT,  EFBIG,
+      EIDRM,  EINVAL,   EMFILE,     ENFILE,        ENODATA, ENODEV,    ENOENT,  ENOMEM,
+      ENOSPC, ENOTSUP,  EPERM,      ERANGE,        EROFS,   ETIMEDOUT, EAGAIN,  ECANCELED,
+      EINTR,  EMSGSIZE, EPIPE,      EREMOTE,       EBADMSG, EBUSY,     EDEADLK, EOWNERDEAD};
   for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
     const char *text = shmx_error_text(-codes[i]);
     assert_string_not_equal(text, strerrordesc_np(codes[i]));

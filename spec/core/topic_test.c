@@ -128,6 +128,28 @@ static void test_lost_and_received_are_published(void **state) {
   }
 }
 
+/* Who was overrun, again and again, until the topic was finished is told at its end. */
+static void test_losses_at_the_end_are_told(void **state) {
+  (void)state;
+  uint64_t lost = 9, *words = (uint64_t *)(void *)memory;
+  shmx_subscription reader = subscribe(true), late = subscribe(true);
+  for (uint64_t i = 0; i < 3; i++)
+    assert_int_equal(publish_number(&topic, i, 0), 0);
+  expect_next(&late, 0, 0);
+  words[FLOOR] = words[TAIL]; /* as one that is killed within publishing may leave it */
+  expect_none(&reader);
+  assert_int_equal(shmx_topic_finish(&topic, 0), 0);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(next_number(&reader, &lost, 0), -EPIPE);
+    assert_int_equal(lost, 3);
+    assert_int_equal(next_number(&late, &lost, 0), -EPIPE);
+    assert_int_equal(lost, 2);
+  }
+  shmx_subscription latest = subscribe(false);
+  assert_int_equal(next_number(&latest, &lost, 0), -EPIPE);
+  assert_int_equal(lost, 0);
+}
+
 /* ---- several processes ---- */
 
 enum { MESSAGES = 20000 };
@@ -262,6 +284,7 @@ int main(void) {
       TOPIC(test_all_sizes_at_all_places),
       TOPIC(test_errors),
       TOPIC(test_lost_and_received_are_published),
+      TOPIC(test_losses_at_the_end_are_told),
       TOPIC(test_readers_of_other_processes),
       TOPIC(test_a_stopped_publisher_stops_no_reader),
       TOPIC(test_lies_harm_nobody),
