@@ -67,8 +67,8 @@ static int store(lua_State *L, struct ldict *self, const shmx_dict_key *key,
   }
 }
 
-/* The generator's values are above `top`, or what it has raised. Returns how many values there are.
- */
+/* The generator's values are above `top`, or what it has raised. Returns how many values there are;
+ * 0: another has stored a value meanwhile, and so this one is nobody's. */
 static int end(lua_State *L, struct ldict *self, const shmx_dict_key *key,
                const shmx_dict_item *item, int64_t ttl, int top, bool raised) {
   int status = 0, results = lua_gettop(L) - top;
@@ -77,8 +77,9 @@ static int end(lua_State *L, struct ldict *self, const shmx_dict_key *key,
   if (!made || status != 0) give_up(self, key);
   if (raised) return lua_error(L);
   if (!made) return results;
+  if (status == -EEXIST) return lua_settop(L, top), 0;
   lua_settop(L, top + 1);
-  if (status == 0 || status == -EEXIST) return 1; /* another has stored one, which stays */
+  if (status == 0) return 1;
   int more = ldict_fail(L, self, status);
   lua_remove(L, -more); /* the value is good, though it is not kept */
   return more;
@@ -98,6 +99,16 @@ static int generate(lua_State *L, struct ldict *self, const shmx_dict_key *key, 
   return end(L, self, key, &making.value.item, ttl, top, raised);
 }
 
+/* What another has made, or what went wrong. */
+static int return_found(lua_State *L, struct ldict *self, const shmx_dict_item *item, int status) {
+  if (status == 0) status = ldict_push_value(L, item);
+  if (status == 0) return 1;
+  if (status == -EDEADLK)
+    return luaL_error(L, "%s: the generator fetches the value that it is to make",
+                      lobject_push_name(L, &self->base));
+  return ldict_fail(L, self, status);
+}
+
 int ldict_fetch(lua_State *L) {
   struct ldict *self = ldict_check(L);
   struct ldict_key key;
@@ -109,12 +120,10 @@ int ldict_fetch(lua_State *L) {
   if (wrong != NULL) return ldict_return_words(L, wrong);
   lua_settop(L, 5);
   lbuffer_start(&buffer);
-  int status = begin(L, self, &fetch, deadline);
-  if (status == 0 && fetch.ours) return generate(L, self, &key.key, ttl);
-  if (status == 0) status = ldict_push_value(L, &fetch.item);
-  if (status == 0) return 1;
-  if (status == -EDEADLK)
-    return luaL_error(L, "%s: the generator fetches the value that it is to make",
-                      lobject_push_name(L, &self->base));
-  return ldict_fail(L, self, status);
+  for (;;) {
+    int status = begin(L, self, &fetch, deadline);
+    if (status != 0 || !fetch.ours) return return_found(L, self, &fetch.item, status);
+    int results = generate(L, self, &key.key, ttl);
+    if (results != 0) return results;
+  }
 }
