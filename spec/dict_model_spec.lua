@@ -1,5 +1,5 @@
--- dict_model_spec.lua: calls at random from 1 to 8 processes are as if they had been made one by one: for each key there
--- is an order, that does not contradict the times, in which a plain Lua model returns the same.
+-- dict_model_spec.lua: calls at random from 1 to 8 processes are as if they had been made one by one: for each key
+-- there is an order, that does not contradict the times, in which a plain Lua model returns the same.
 local shm = require "shm"
 local linear = require "spec.support.linear"
 local process = require "spec.support.process"

@@ -9,7 +9,10 @@ local d = assert(arena:dict("d", "1M"))
 math.randomseed(seed, number)
 
 -- Values that no other call stores: texts are long now and then, so that they have several cells.
-local function text(i) return ("t%d.%d"):format(number, i) .. ("x"):rep(math.random(0, 3) == 0 and math.random(300) or 0) end
+local function text(i)
+  local more = math.random(4) == 1 and math.random(300) or 0
+  return ("t%d.%d"):format(number, i) .. ("x"):rep(more)
+end
 
 local last = {} -- what this process has seen under each key
 local function remember(key, value, err)
