@@ -97,6 +97,7 @@ torture: setup-test ## kill at every instruction, and 2,000 times at random (min
 	  SHM_STEP=1 spec/support/isolate $$test || exit 1; done
 	@SHM_KILLS=2000 spec/support/isolate $(BUILD)/spec/torture_test
 	@SHM_KILLS=2000 spec/support/isolate $(BUILD)/spec/torture_channel_test
+	@SHM_KILLS=2000 spec/support/isolate $(BUILD)/spec/torture_dict_test
 
 fuzz: setup-fuzz ## fuzz an arena's memory (10 minutes; SECONDS=n)
 	@$(MAKE) --no-print-directory $(BUILD)/fuzz/spec/arena_fuzz BUILD=$(BUILD)/fuzz CC=clang \

@@ -31,19 +31,27 @@ static void put(struct output *output, const void *data, size_t length) {
   if (fwrite(data, 1, length, output->file) != length) output->error = errno;
 }
 
+/* What was encoded from `head` up to `end`. */
+static void put_encoded(struct output *output, const char *head, const char *end) {
+  put(output, head, (size_t)(end - head));
+}
+
 static void put_array(struct output *output, uint32_t count) {
   char head[8];
-  put(output, head, (size_t)(mp_encode_array(head, count) - head));
+  const char *end = mp_encode_array(head, count);
+  put_encoded(output, head, end);
 }
 
 static void put_unsigned(struct output *output, uint64_t number) {
   char head[16];
-  put(output, head, (size_t)(mp_encode_uint(head, number) - head));
+  const char *end = mp_encode_uint(head, number);
+  put_encoded(output, head, end);
 }
 
 static void put_bytes(struct output *output, const void *data, uint32_t length) {
   char head[8];
-  put(output, head, (size_t)(mp_encode_binl(head, length) - head));
+  const char *end = mp_encode_binl(head, length);
+  put_encoded(output, head, end);
   put(output, data, length);
 }
 
@@ -55,10 +63,9 @@ static void put_key(struct output *output, const shmx_dict_key *key) {
     return;
   }
   memcpy(&integer, key->data, sizeof integer);
-  if (integer >= 0)
-    put_unsigned(output, (uint64_t)integer);
-  else
-    put(output, head, (size_t)(mp_encode_int(head, integer) - head));
+  const char *end =
+      integer < 0 ? mp_encode_int(head, integer) : mp_encode_uint(head, (uint64_t)integer);
+  put_encoded(output, head, end);
 }
 
 static void put_head(struct output *output, const shmx_dict_key *key, const shmx_dict_item *item,
@@ -134,8 +141,8 @@ static int write_all(lua_State *L) {
   struct output *output = lua_touserdata(L, 1);
   char head[16];
   put_array(output, 2);
-  put(output, head,
-      (size_t)(mp_encode_str(head, LDICT_FILE_NAME, sizeof LDICT_FILE_NAME - 1) - head));
+  const char *end = mp_encode_str(head, LDICT_FILE_NAME, sizeof LDICT_FILE_NAME - 1);
+  put_encoded(output, head, end);
   put_unsigned(output, LDICT_FILE_VERSION);
   output->status = put_entries(L, output);
   uint64_t hash = output->hash;

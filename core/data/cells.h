@@ -28,6 +28,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 
 enum {
   SHMX_CELL_WORDS = 8,
@@ -158,7 +159,7 @@ static inline uint64_t shmx_cells_of(uint64_t key_length, uint64_t length) {
 
 /* Cells that are moved between a shard and the pool at once. */
 static inline uint32_t shmx_batch(const shmx_dict *dict) {
-  uint32_t batch = dict->cells / dict->shards / 8;
+  uint32_t batch = dict->cells >> (__builtin_ctz(dict->shards) + 3); /* an eighth of its share */
   return batch < 4 ? 4 : batch > 64 ? 64 : batch;
 }
 
@@ -230,6 +231,32 @@ static inline _Atomic uint8_t *shmx_referenced(const shmx_dict *dict, uint32_t c
   return (_Atomic uint8_t *)(void *)&shmx_cell_at(dict, cell)->words[0] + 4;
 }
 
+/* ---- words of bytes ---- */
+
+/* 1 to 7 bytes as a word, filled with zeros; without a call of memcpy, which costs more than all of
+ * it. */
+static inline uint64_t shmx_part_of_word(const unsigned char *data, uint64_t length) {
+  uint32_t first, last;
+  if (length >= 4) {
+    memcpy(&first, data, 4);
+    memcpy(&last, data + length - 4, 4);
+    return first | (uint64_t)last << (8 * (length - 4));
+  }
+  return data[0] | (uint64_t)data[length / 2] << (8 * (length / 2)) |
+         (uint64_t)data[length - 1] << (8 * (length - 1));
+}
+
+static inline void shmx_put_part(unsigned char *buffer, uint64_t word, uint64_t length) {
+  for (uint64_t i = 0; i < length; i++)
+    buffer[i] = (unsigned char)(word >> (8 * i));
+}
+
+static inline uint64_t shmx_whole_word(const unsigned char *data) {
+  uint64_t word;
+  memcpy(&word, data, sizeof word);
+  return word;
+}
+
 /* ---- the payload ---- */
 
 /* Where in a chain to read or write the next word. */
@@ -251,18 +278,63 @@ static inline _Atomic uint64_t *shmx_next_word(const shmx_dict *dict, struct shm
   return &shmx_cell_at(dict, cursor->cell)->words[cursor->word++];
 }
 
-/* Moves on by so many words; false where the chain is broken. */
-bool shmx_payload_skip(const shmx_dict *dict, struct shmx_cursor *cursor, uint64_t words);
+/* Words that are left in the cell at the cursor, or in the next one; 0 where the chain is broken.
+ */
+static inline uint32_t shmx_stretch(const shmx_dict *dict, struct shmx_cursor *cursor) {
+  if (cursor->word == SHMX_CELL_WORDS) {
+    cursor->cell = shmx_more(dict, cursor->cell);
+    cursor->word = 1;
+    if (cursor->cell == 0) return 0;
+  }
+  return SHMX_CELL_WORDS - cursor->word;
+}
 
-/* Copies bytes out of, or into, the chain at the cursor; false where the chain is broken. */
-bool shmx_payload_read(const shmx_dict *dict, struct shmx_cursor *cursor, void *buffer,
-                       uint64_t length);
-bool shmx_payload_write(const shmx_dict *dict, struct shmx_cursor *cursor, const void *data,
-                        uint64_t length);
+/* Moves on by so many words; false where the chain is broken. */
+static inline bool shmx_payload_skip(const shmx_dict *dict, struct shmx_cursor *cursor,
+                                     uint64_t words) {
+  while (words > 0) {
+    uint32_t here = shmx_stretch(dict, cursor);
+    if (here == 0) return false;
+    if (here > words) here = (uint32_t)words;
+    cursor->word += here;
+    words -= here;
+  }
+  return true;
+}
+
+/* Copies bytes out of the chain at the cursor; false where it is broken. */
+static inline bool shmx_payload_read(const shmx_dict *dict, struct shmx_cursor *cursor,
+                                     void *buffer, uint64_t length) {
+  unsigned char *bytes = buffer;
+  for (; length >= 8; length -= 8, bytes += 8) {
+    const _Atomic uint64_t *place = shmx_next_word(dict, cursor);
+    if (place == NULL) return false;
+    uint64_t word = shmx_load(place);
+    memcpy(bytes, &word, sizeof word);
+  }
+  if (length == 0) return true;
+  const _Atomic uint64_t *place = shmx_next_word(dict, cursor);
+  if (place == NULL) return false;
+  shmx_put_part(bytes, shmx_load(place), length);
+  return true;
+}
 
 /* Are these the bytes at the cursor? Where so, it moves on behind them. */
-bool shmx_payload_is(const shmx_dict *dict, struct shmx_cursor *cursor, const void *data,
-                     uint64_t length);
+static inline bool shmx_payload_is(const shmx_dict *dict, struct shmx_cursor *cursor,
+                                   const void *data, uint64_t length) {
+  const unsigned char *bytes = data;
+  for (; length >= 8; length -= 8, bytes += 8) {
+    const _Atomic uint64_t *place = shmx_next_word(dict, cursor);
+    if (place == NULL || shmx_load(place) != shmx_whole_word(bytes)) return false;
+  }
+  if (length == 0) return true;
+  const _Atomic uint64_t *place = shmx_next_word(dict, cursor);
+  return place != NULL && shmx_load(place) == shmx_part_of_word(bytes, length);
+}
+
+/* Copies bytes into the chain; false where it is broken. */
+bool shmx_payload_write(const shmx_dict *dict, struct shmx_cursor *cursor, const void *data,
+                        uint64_t length);
 
 /* ---- the memory as a whole ---- */
 

@@ -182,7 +182,8 @@ SHMX_API int shmx_dict_count(shmx_dict *dict, const shmx_dict_key *key, uint64_t
  * (os/clock.h); whoever dies with the task, or gives it up, leaves it to the next.
  *
  * ours    receives whether the value is to be made: then shmx_dict_fetch_end is to be called
- * Errors: as shmx_dict_get but ENOENT; ETIMEDOUT; EDEADLK (this thread has the task already).
+ * Errors: as shmx_dict_get but ENOENT; ETIMEDOUT; EDEADLK (this thread has the task already);
+ *   ENOSPC.
  */
 SHMX_API int shmx_dict_fetch_begin(shmx_dict *dict, const shmx_dict_key *key, void *buffer,
                                    size_t room, shmx_dict_item *item, bool *ours, int64_t deadline);

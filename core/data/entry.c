@@ -1,55 +1,8 @@
 /* entry.c: changes of entries, each through the shard's log. Touches sync, os, base. */
 #include "data/entry.h"
 
-#include <string.h>
-
-/* ---- finding ---- */
-
 static uint64_t type_of(const shmx_dict_key *key, uint32_t tag) {
   return (uint64_t)tag << 40 | (key->is_integer ? SHMX_INTEGER_KEY : 0);
-}
-
-bool shmx_entry_is(const shmx_dict *dict, const struct shmx_entry *entry,
-                   const shmx_dict_key *key) {
-  if (shmx_entry_key(entry) != key->length) return false;
-  if (!(entry->words[0] & SHMX_INTEGER_KEY) != !key->is_integer) return false;
-  struct shmx_cursor cursor = shmx_payload(entry->cell);
-  return shmx_payload_is(dict, &cursor, key->data, key->length);
-}
-
-static int load_at(const shmx_dict *dict, struct shmx_place *place, uint32_t cell) {
-  place->entry.cell = 0;
-  if (cell == 0) return 0;
-  if (!shmx_is_cell(dict, cell) || place->hops++ == SHMX_HOPS) return -EBADMSG;
-  shmx_entry_load(dict, cell, &place->entry);
-  return 1;
-}
-
-int shmx_place_first(const shmx_dict *dict, struct shmx_place *place) {
-  place->link = shmx_bucket_word(dict, place->bucket);
-  place->shift = place->bucket % 2 * 32;
-  place->hops = 0;
-  return load_at(dict, place, shmx_bucket_first(dict, place->bucket));
-}
-
-int shmx_place_next(const shmx_dict *dict, struct shmx_place *place) {
-  place->link = &shmx_cell_at(dict, place->entry.cell)->words[1];
-  place->shift = 0;
-  return load_at(dict, place, shmx_entry_next(&place->entry));
-}
-
-int shmx_entry_find(const shmx_dict *dict, const shmx_dict_key *key, struct shmx_place *place) {
-  int status = shmx_place_first(dict, place);
-  while (status == 1 && !shmx_entry_is(dict, &place->entry, key))
-    status = shmx_place_next(dict, place);
-  return status < 0 ? status : 0;
-}
-
-struct shmx_cursor shmx_entry_value(const shmx_dict *dict, const struct shmx_entry *entry) {
-  struct shmx_cursor cursor = shmx_payload(entry->cell);
-  if (!shmx_payload_skip(dict, &cursor, shmx_words_of(shmx_entry_key(entry))))
-    cursor = (struct shmx_cursor){0, SHMX_CELL_WORDS};
-  return cursor;
 }
 
 /* ---- building ---- */
@@ -151,6 +104,25 @@ void shmx_entry_put(struct shmx_hold *hold, const struct shmx_place *place,
 
 enum { REWRITTEN = SHMX_LOG - 3 }; /* words of a value, beside the head's */
 
+/* A value of one word, where nothing else changes, is one store: a reader has the old or the new
+ * one. */
+static bool rewrite_value(struct shmx_hold *hold, struct shmx_cursor *cursor,
+                          const struct shmx_new *new) {
+  const unsigned char *data = new->data;
+  bool alone = hold->changes == 0 && new->length <= 8;
+  for (uint32_t left = new->length, at = 0; left > 0; at += 8) {
+    uint64_t word = left >= 8 ? shmx_whole_word(data + at) : shmx_part_of_word(data + at, left);
+    _Atomic uint64_t *place = shmx_next_word(hold->dict, cursor);
+    left = left >= 8 ? left - 8 : 0;
+    if (place == NULL) return false;
+    if (alone)
+      atomic_store_explicit(place, word, memory_order_release);
+    else if (shmx_load(place) != word)
+      shmx_shard_change(hold, place, word);
+  }
+  return true;
+}
+
 bool shmx_entry_rewrite(struct shmx_hold *hold, const struct shmx_place *place,
                         const struct shmx_new *new) {
   const struct shmx_entry *old = &place->entry;
@@ -164,23 +136,8 @@ bool shmx_entry_rewrite(struct shmx_hold *hold, const struct shmx_place *place,
   if (heads[2] != old->words[2]) shmx_expiry_note(hold, new->expiry);
   for (int i = 0; i < SHMX_CELL_HEAD; i++)
     if (heads[i] != old->words[i]) shmx_shard_change(hold, &words[i], heads[i]);
-  bool only_value = hold->changes == 0;
-  unsigned char data[REWRITTEN * 8] = {0};
-  uint64_t word;
-  if (new->length != 0) memcpy(data, new->data, new->length);
   struct shmx_cursor cursor = shmx_entry_value(hold->dict, old);
-  for (uint32_t at = 0; at < new->length &&cursor.cell != 0; at += 8) {
-    _Atomic uint64_t *place_of_word = shmx_next_word(hold->dict, &cursor);
-    memcpy(&word, data + at, sizeof word);
-    if (place_of_word == NULL) return hold->changes = 0, false;
-    if (only_value && new->length <= 8) {
-      /* One word that is all of the value: a reader has the old or the new one. Release: whoever
-       * acts on the new one sees what was before. */
-      atomic_store_explicit(place_of_word, word, memory_order_release);
-      return true;
-    }
-    if (shmx_load(place_of_word) != word) shmx_shard_change(hold, place_of_word, word);
-  }
+  if (cursor.cell == 0 || !rewrite_value(hold, &cursor, new)) return hold->changes = 0, false;
   if (hold->changes != 0) shmx_shard_commit(hold);
   return true;
 }

@@ -24,18 +24,54 @@ struct shmx_new {
   int64_t expiry;
 };
 
+static inline int shmx_place_load(const shmx_dict *dict, struct shmx_place *place, uint32_t cell) {
+  place->entry.cell = 0;
+  if (cell == 0) return 0;
+  if (!shmx_is_cell(dict, cell) || place->hops++ == SHMX_HOPS) return -EBADMSG;
+  shmx_entry_load(dict, cell, &place->entry);
+  return 1;
+}
+
 /* The first entry of place->bucket, and the next: 1; 0: there is none; -EBADMSG. */
-int shmx_place_first(const shmx_dict *dict, struct shmx_place *place);
-int shmx_place_next(const shmx_dict *dict, struct shmx_place *place);
+static inline int shmx_place_first(const shmx_dict *dict, struct shmx_place *place) {
+  place->link = shmx_bucket_word(dict, place->bucket);
+  place->shift = place->bucket % 2 * 32;
+  place->hops = 0;
+  return shmx_place_load(dict, place, shmx_bucket_first(dict, place->bucket));
+}
+
+static inline int shmx_place_next(const shmx_dict *dict, struct shmx_place *place) {
+  place->link = &shmx_cell_at(dict, place->entry.cell)->words[1];
+  place->shift = 0;
+  return shmx_place_load(dict, place, shmx_entry_next(&place->entry));
+}
 
 /* Is this the entry of the key? */
-bool shmx_entry_is(const shmx_dict *dict, const struct shmx_entry *entry, const shmx_dict_key *key);
+static inline bool shmx_entry_is(const shmx_dict *dict, const struct shmx_entry *entry,
+                                 const shmx_dict_key *key) {
+  if (shmx_entry_key(entry) != key->length) return false;
+  if (!(entry->words[0] & SHMX_INTEGER_KEY) != !key->is_integer) return false;
+  struct shmx_cursor cursor = shmx_payload(entry->cell);
+  return shmx_payload_is(dict, &cursor, key->data, key->length);
+}
 
 /* Finds the entry of a key in its bucket, or the place behind the last: 0; -EBADMSG. */
-int shmx_entry_find(const shmx_dict *dict, const shmx_dict_key *key, struct shmx_place *place);
+static inline int shmx_entry_find(const shmx_dict *dict, const shmx_dict_key *key,
+                                  struct shmx_place *place) {
+  int status = shmx_place_first(dict, place);
+  while (status == 1 && !shmx_entry_is(dict, &place->entry, key))
+    status = shmx_place_next(dict, place);
+  return status < 0 ? status : 0;
+}
 
 /* Where the value begins. */
-struct shmx_cursor shmx_entry_value(const shmx_dict *dict, const struct shmx_entry *entry);
+static inline struct shmx_cursor shmx_entry_value(const shmx_dict *dict,
+                                                  const struct shmx_entry *entry) {
+  struct shmx_cursor cursor = shmx_payload(entry->cell);
+  if (!shmx_payload_skip(dict, &cursor, shmx_words_of(shmx_entry_key(entry))))
+    cursor = (struct shmx_cursor){0, SHMX_CELL_WORDS};
+  return cursor;
+}
 
 /* A live value or list: neither pending nor expired? */
 static inline bool shmx_entry_lives(const struct shmx_entry *entry) {

@@ -74,6 +74,7 @@ static int pass(struct shmx_hold *hold, uint32_t bucket) {
 /* 1, or 0 where two laps have found nothing, or -EBADMSG. */
 static int evict_one(struct shmx_hold *hold) {
   uint32_t all = shmx_shard_buckets(hold->dict);
+  if (shmx_low(shmx_load(&hold->shard->counts)) == 0) return 0;
   for (uint32_t steps = 0; steps < 2 * all; steps++) {
     uint64_t hand = shmx_load(&hold->shard->hand);
     uint32_t at = shmx_low(hand) & (all - 1);

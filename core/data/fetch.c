@@ -33,6 +33,8 @@ static int try_begin(struct shmx_hold *hold, struct shmx_attempt *attempt) {
     if (fetching->owner == self) return -EDEADLK;
     if (fetching->owner != 0 && fetching->owner != fetching->dead) {
       fetching->ticket = shmx_event_prepare(&hold->shard->made);
+      /* Who waits wants it: it is not to be evicted. */
+      atomic_store_explicit(shmx_referenced(hold->dict, entry->cell), 1, memory_order_relaxed);
       return -EINPROGRESS;
     }
   }

@@ -108,6 +108,7 @@ int shmx_attempt_make(shmx_dict *dict, struct shmx_attempt *attempt,
   if (attempt->forcible != NULL) *attempt->forcible = false;
   attempt->place.bucket = shmx_bucket_of(dict, key);
   uint32_t number = attempt->place.bucket >> dict->shard_shift;
+  __builtin_prefetch(shmx_bucket_word(dict, attempt->place.bucket)); /* beside the lock */
   for (int tries = 0; tries < TRIES; tries++) {
     int status = shmx_shard_enter(&hold, dict, number);
     if (status != 0) return status;

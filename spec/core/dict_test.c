@@ -191,50 +191,6 @@ static void test_time(void **state) {
   assert_true(!stale);
 }
 
-static void test_lists(void **state) {
-  (void)state;
-  char text[4096], name[16];
-  uint64_t count, before = free_bytes();
-  size_t length, at = 0;
-  static _Alignas(8) unsigned char buffer[65536];
-  shmx_dict_key key = text_key("l"), element_key;
-  shmx_dict_item item;
-  assert_int_equal(shmx_dict_count(&dict, &key, &count), -ENOENT);
-  assert_int_equal(pop_text(&dict, "l", SHMX_DICT_LEFT, text), -ENOENT);
-  for (int i = 0; i < 300; i++) {
-    snprintf(name, sizeof name, "%d", i);
-    assert_int_equal(push_text(&dict, "l", name, i % 2, &count), 0);
-    assert_int_equal(count, i + 1);
-  }
-  assert_int_equal(shmx_dict_count(&dict, &key, &count), 0);
-  assert_int_equal(count, 300);
-  assert_int_equal(shmx_dict_elements(&dict, &key, buffer, 100, &length), -EMSGSIZE);
-  assert_int_equal(shmx_dict_elements(&dict, &key, buffer, sizeof buffer, &length), 0);
-  for (count = 0; shmx_dict_next(buffer, length, &at, &element_key, &item); count++)
-    if (count == 0) assert_memory_equal(item.data, "298", item.length);
-  assert_int_equal(count, 300);
-  assert_int_equal(shmx_dict_get(&dict, &key, text, 1, &item), -EPROTOTYPE);
-  assert_int_equal(item.count, 300);
-  for (int i = 299; i >= 150; i--) {
-    assert_true(pop_text(&dict, "l", i % 2, text) > 0);
-    assert_int_equal(atoi(text), i);
-  }
-  for (int i = 148; i >= 0; i -= 2) {
-    assert_true(pop_text(&dict, "l", SHMX_DICT_LEFT, text) > 0);
-    assert_int_equal(atoi(text), i);
-  }
-  for (int i = 1; i < 150; i += 2) {
-    assert_true(pop_text(&dict, "l", SHMX_DICT_LEFT, text) > 0);
-    assert_int_equal(atoi(text), i);
-  }
-  assert_int_equal(pop_text(&dict, "l", SHMX_DICT_RIGHT, text), -ENOENT);
-  assert_int_equal(free_bytes(), before);
-  assert_int_equal(set_text(&dict, "l", "x", 0, 0), 0);
-  assert_int_equal(push_text(&dict, "l", "x", SHMX_DICT_LEFT, NULL), -EPROTOTYPE);
-  assert_int_equal(pop_text(&dict, "l", SHMX_DICT_LEFT, text), -EPROTOTYPE);
-  assert_int_equal(shmx_dict_count(&dict, &key, &count), -EPROTOTYPE);
-}
-
 /* ---- sizes ---- */
 
 static unsigned char *pattern(uint64_t length, unsigned number) {
@@ -449,7 +405,7 @@ int main(void) {
       DICT(test_incr),
       DICT(test_cas),
       DICT(test_time),
-      DICT(test_lists),
+
       DICT(test_all_sizes),
       DICT(test_fill_switch_fill),
       DICT(test_safe),

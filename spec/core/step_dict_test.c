@@ -63,10 +63,18 @@ static void describe(const char *name, char text[static TEXT]) {
     snprintf(text, TEXT, "%s %.*s", ttl != 0 ? "for a time" : "for ever", (int)item.length, buffer);
 }
 
-static const char *other_name(int number) {
+static const char *named(const char *format, int number) {
   static char name[32];
-  snprintf(name, sizeof name, "another key %d", number);
+  snprintf(name, sizeof name, format, number);
   return name;
+}
+
+static const char *other_name(int number) {
+  return named("another key %d", number);
+}
+
+static const char *filling_name(int number) {
+  return named("f%d", number);
 }
 
 /* Each is as long as its number says. */
@@ -83,6 +91,12 @@ static void check_others(void) {
 }
 
 /* ---- before ---- */
+
+static void delete_others(int from) {
+  plan.evicts = true;
+  for (int i = from; i < OTHERS; i++)
+    CHECK(delete_text(&dict, other_name(i)) == 0);
+}
 
 static void prepare_size(uint64_t size) {
   if (memory == NULL)
@@ -148,11 +162,8 @@ static void prepare_last_of_list(void) {
 static void prepare_full(void) {
   prepare_size(SMALL);
   uint64_t free;
-  for (int i = 0; i < 300; i++) {
-    char name[16];
-    snprintf(name, sizeof name, "f%d", i);
-    set_text(&dict, name, "", 0, SHMX_DICT_SAFE);
-  }
+  for (int i = 0; i < 300; i++)
+    set_text(&dict, filling_name(i), "", 0, SHMX_DICT_SAFE);
   CHECK(shmx_dict_free_space(&dict, &free) == 0 && free == 0);
   plan.evicts = true;
   ready();
@@ -171,17 +182,22 @@ static const char *name_elsewhere(int number) {
   return name;
 }
 
+/* A shard of these names has no free cells left, while the pool has. */
+static void use_stock(const char *(*name)(int)) {
+  struct shmx_shard *shard = shmx_shard_at(&dict, shard_of(name(0)));
+  plan.evicts = true;
+  for (int i = 1; shmx_high(shmx_load(&shard->free)) > 1; i++)
+    CHECK(set_text(&dict, name(i), "", 0, SHMX_DICT_SAFE) == 0);
+}
+
 /* No cell is free, and none is in the key's shard. */
 static void prepare_full_elsewhere(void) {
   prepare_size(LARGE);
-  plan.evicts = true;
-  for (int i = 0; i < OTHERS; i++)
-    CHECK(delete_text(&dict, other_name(i)) == 0);
-  for (int number = 0, length = 4000; length >= 0; number++) {
-    int status =
-        set_text(&dict, name_elsewhere(number), long_text('e', (size_t)length), 0, SHMX_DICT_SAFE);
-    CHECK(status == 0 || status == -ENOSPC);
-    if (status != 0) length = length > 200 ? 200 : length > 0 ? 0 : -1;
+  delete_others(0);
+  for (int number = 0, length = 4000, status = 0; length > 0 || status == 0; number++) {
+    if (status != 0) length /= 2;
+    const char *value = long_text('e', (size_t)length);
+    status = set_text(&dict, name_elsewhere(number), value, 0, SHMX_DICT_SAFE);
   }
   uint64_t free;
   CHECK(shmx_dict_free_space(&dict, &free) == 0 && free == 0);
@@ -191,28 +207,20 @@ static void prepare_full_elsewhere(void) {
 /* The pool has cells that were used. */
 static void prepare_pool(void) {
   prepare_size(SMALL);
-  plan.evicts = true;
-  for (int i = 10; i < OTHERS; i++)
-    CHECK(delete_text(&dict, other_name(i)) == 0);
-  char name[16];
-  for (int round = 0; round < 2; round++)
-    for (int i = 0; i < 11; i++) {
-      snprintf(name, sizeof name, "p%d", i);
-      if (round == 0)
-        CHECK(set_text(&dict, name, long_text('x', 900), 0, SHMX_DICT_SAFE) == 0);
-      else
-        CHECK(delete_text(&dict, name) == 0);
-    }
-  CHECK(shmx_load(&dict.memory->free) != 0);
+  delete_others(10);
+  for (int i = 0; i < 11; i++)
+    CHECK(set_text(&dict, filling_name(i), long_text('x', 900), 0, SHMX_DICT_SAFE) == 0);
+  for (int i = 0; i < 11; i++)
+    CHECK(delete_text(&dict, filling_name(i)) == 0);
+  use_stock(filling_name);
+  CHECK(shmx_high(shmx_load(&dict.memory->free)) > 19);
   ready();
 }
 
 /* So much that the shard gives back when that is freed. */
 static void prepare_much(void) {
   prepare_size(SMALL);
-  plan.evicts = true;
-  for (int i = 10; i < OTHERS; i++)
-    CHECK(delete_text(&dict, other_name(i)) == 0);
+  delete_others(10);
   CHECK(set_text(&dict, "k", long_text('m', 4000), 0, 0) == 0);
   CHECK(set_text(&dict, "l", long_text('m', 4000), 0, 0) == 0);
   CHECK(set_text(&dict, "m", long_text('m', 4000), 0, 0) == 0);
@@ -222,9 +230,7 @@ static void prepare_much(void) {
 
 static void prepare_only_list(void) {
   prepare_list();
-  plan.evicts = true;
-  for (int i = 0; i < OTHERS; i++)
-    CHECK(delete_text(&dict, other_name(i)) == 0);
+  delete_others(0);
 }
 
 /* ---- deeds ---- */
@@ -238,26 +244,20 @@ DO(set_long, set_text(&dict, "k", long_text('n', 150), 0, 0))
 DO(set_word, set_text(&dict, "k", "newvalue", 0, 0))
 DO(set_words, set_text(&dict, "k", "a new value of other words", 0, 0))
 DO(set_more, set_text(&dict, "k", long_text('n', 1000), 0, 0))
-DO(set_much, set_text(&dict, "k", long_text('n', 3500), 0, 0))
-DO(set_elsewhere, set_text(&dict, name_elsewhere(0), long_text('e', 2000), 0, 0))
+DO(set_elsewhere, set_text(&dict, name_elsewhere(0), long_text('e', 300), 0, 0))
 DO(set_for_a_time, set_text(&dict, "k", long_text('n', 150), SHMX_SECOND * 100, 0))
 DO(delete_it, delete_text(&dict, "k"))
 DO(add, add_integer(&dict, "k", 1, NULL))
 DO(push_left, push_text(&dict, "k", "an element that is longer than a cell", SHMX_DICT_LEFT, NULL))
 DO(push_right, push_text(&dict, "k", "an element", SHMX_DICT_RIGHT, NULL))
 
-static void pop(int end) {
+static int pop(int end) {
   char text[4096];
-  EXPECT(pop_text(&dict, "k", end, text) >= 0);
+  return pop_text(&dict, "k", end, text) >= 0 ? 0 : -1;
 }
 
-static void pop_left(void) {
-  pop(SHMX_DICT_LEFT);
-}
-
-static void pop_right(void) {
-  pop(SHMX_DICT_RIGHT);
-}
+DO(pop_left, pop(SHMX_DICT_LEFT))
+DO(pop_right, pop(SHMX_DICT_RIGHT))
 
 static void add_real(void) {
   shmx_dict_key key = text_key("k");
@@ -334,6 +334,7 @@ static void leave_half(bool with_pool) {
 
 static void prepare_dead(uint64_t size, bool with_pool) {
   prepare_size(size);
+  if (with_pool) use_stock(name_elsewhere);
   ready();
   fflush(stdout);
   pid_t child = fork();
@@ -412,7 +413,7 @@ static const struct deed deeds[] = {
     {"dict: set, evicting", prepare_full, NULL, set_long, NULL, check, false},
     {"dict: set, evicting in another shard", prepare_full_elsewhere, NULL, set_long, NULL, check,
      false},
-    {"dict: set, from the pool", prepare_pool, NULL, set_much, NULL, check, false},
+    {"dict: set, from the pool", prepare_pool, NULL, set_more, NULL, check, false},
     {"dict: set, fresh cells", prepare_none, NULL, set_more, NULL, check, false},
     {"dict: delete", prepare_value, NULL, delete_it, NULL, check, false},
     {"dict: delete, to the pool", prepare_much, NULL, delete_it, NULL, check, false},
