@@ -101,18 +101,20 @@ static inline bool shmx_shard_same(const struct shmx_shard *shard, uint64_t sequ
  */
 int shmx_pool_take(struct shmx_hold *hold, uint64_t count);
 
-/* Gives the first cells of the shard's list back, at most so many. As above. */
-int shmx_pool_give(struct shmx_hold *hold, uint64_t count);
+/* Gives the first cells of the shard's list back, at most so many. As above; -EAGAIN: somebody has
+ * the pool, and we do not wait. */
+int shmx_pool_give(struct shmx_hold *hold, uint64_t count, bool waits);
 
 /* Cells that the pool has. */
 uint64_t shmx_pool_count(const shmx_dict *dict);
 
 int shmx_pool_thaw(shmx_dict *dict, uint32_t frozen);
 
-/* Gives back what the shard has beyond a stock, if it is much. */
+/* Gives back what the shard has beyond a stock, if it is much; if not now, the next one does. Who
+ * frees much levels often, and would wait as often for who is stopped and has the pool. */
 static inline int shmx_pool_level(struct shmx_hold *hold) {
   uint64_t count = shmx_high(shmx_load(&hold->shard->free)), batch = shmx_batch(hold->dict);
-  return count > 6 * batch ? shmx_pool_give(hold, count - 2 * batch) : 0;
+  return count > 6 * batch ? shmx_pool_give(hold, count - 2 * batch, false) : 0;
 }
 
 #endif
