@@ -53,12 +53,14 @@ static uint32_t less(uint32_t count, uint64_t by) {
   return by < count ? count - (uint32_t)by : 0;
 }
 
-/* The first cells of a list, at most so many: the last of them, and which cell is next. */
+/* The first cells of a list, at most so many, and never more than there are: a list that lies may be
+ * a ring. The last of them, and which cell is next. */
 static uint64_t walk(const shmx_dict *dict, uint32_t first, uint64_t most, uint32_t *last,
                      uint32_t *rest) {
   uint64_t count = 0;
   *last = 0;
   *rest = shmx_is_cell(dict, first) ? first : 0;
+  if (most > dict->cells) most = dict->cells;
   while (count < most && *rest != 0) {
     *last = *rest;
     *rest = shmx_more(dict, *rest);

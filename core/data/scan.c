@@ -95,15 +95,14 @@ int shmx_dict_flush_all(shmx_dict *dict) {
   return 0;
 }
 
-/* Frees in some buckets of a shard; and of the lists that were removed, before it goes on. */
+/* Frees in some buckets of a shard, and some of the lists that were removed. */
 static int flush_chunk(shmx_dict *dict, uint32_t *bucket, uint64_t most, uint64_t *count) {
   struct shmx_hold hold;
   uint32_t number = *bucket >> dict->shard_shift;
   int64_t now = shmx_boottime(), freed = 0;
   int status = shmx_shard_enter(&hold, dict, number);
   if (status != 0) return status;
-  bool reaped = shmx_entry_reap(&hold, CHUNK) == CHUNK;
-  for (int i = 0; !reaped && i < CHUNK && *bucket >> dict->shard_shift == number; i++) {
+  for (int i = 0; i < CHUNK && *bucket >> dict->shard_shift == number; i++) {
     freed = shmx_evict_bucket(&hold, *bucket, now, most - *count);
     if (freed < 0) break;
     *count += (uint64_t)freed;
@@ -117,7 +116,7 @@ static int flush_chunk(shmx_dict *dict, uint32_t *bucket, uint64_t most, uint64_
   return freed < 0 ? (int)freed : 0;
 }
 
-/* Lists that were removed last are freed after the last bucket. */
+/* What is left of lists that were removed: at most as many elements as there are cells. */
 static int reap_all(shmx_dict *dict) {
   struct shmx_hold hold;
   for (uint32_t number = 0; number < dict->shards; number++)
