@@ -223,9 +223,10 @@ WORLD = $(BUILD)/obj/spec/fuzz/world.o
 WRAP = $(patsubst %,-Wl$(comma)--wrap=shmx_%,\
   clock_now boottime random futex_wait futex_wake task_lives process_lives)
 comma = ,
+MADE_UP = $(filter $(BUILD)/spec/corrupt%,$(TESTS))
 
-$(BUILD)/spec/corrupt_test $(BUILD)/spec/corrupt_queue_test: $(WORLD)
-$(BUILD)/spec/corrupt_test $(BUILD)/spec/corrupt_queue_test: LDLIBS = $(WRAP)
+$(MADE_UP): $(WORLD)
+$(MADE_UP): LDLIBS = $(WRAP)
 
 $(BUILD)/spec/%_replay: $(BUILD)/obj/spec/fuzz/%_fuzz.o $(BUILD)/obj/spec/fuzz/replay.o $(WORLD) \
   $(BUILD)/libshmx.a

@@ -8,7 +8,7 @@
 #include "dict_toys.h"
 #include "hostile.h"
 
-#include "data/cells.h"
+#include "data/entry.h"
 
 /* A dict whose end is that of its pages, with guards around these; what its memory was when all was
  * well. */
@@ -28,7 +28,17 @@ static inline void scene_reset(struct scene *scene) {
   memcpy(scene->memory, scene->pristine, scene->size);
 }
 
-/* Nearly full; of everything something is there: a list that was removed, too. */
+/* Somebody else makes the value of this key. */
+static inline void give_task(const shmx_dict *dict, unsigned number, shmx_task owner) {
+  shmx_dict_key key = toy_key(number);
+  struct shmx_place place = {.bucket = shmx_bucket_of(dict, &key)};
+  TOY_EXPECT(shmx_entry_find(dict, &key, &place) == 0 && place.entry.cell != 0);
+  _Atomic uint64_t *words = shmx_cell_at(dict, place.entry.cell)->words;
+  shmx_store(&words[SHMX_CELL_HEAD + shmx_words_of(key.length)], owner);
+}
+
+/* Nearly full; of everything something is there, also a list that was removed and tasks of others.
+ */
 static inline void use_a_little(struct scene *scene) {
   struct toys all;
   toys_begin(&all, scene->memory, scene->size);
@@ -38,7 +48,7 @@ static inline void use_a_little(struct scene *scene) {
     shmx_dict_item item = toy_item(&all, i % 5);
     TOY_EXPECT(shmx_dict_set(&all.dict, &key, &item, 0, 0, NULL) == 0);
   }
-  static const unsigned char values[] = {0, 6 + 8 * 3, 3 + 8 * 4, 2, 5 + 8 * 2};
+  static const unsigned char values[] = {0, 2, 3 + 8 * 4, 2, 5 + 8 * 2};
   for (unsigned i = 0; i < sizeof values; i++)
     TOY_EXPECT(toys_run(&all, SET, i % 2 * SHMX_SECOND, values[i]) == 0);
   for (unsigned i = 0; i < 30; i++) {
@@ -47,6 +57,9 @@ static inline void use_a_little(struct scene *scene) {
   }
   TOY_EXPECT(toys_run(&all, DELETE, 0, 7) == 0);
   TOY_EXPECT(toys_run(&all, FETCH, 0, 7) == 0 && all.making);
+  give_task(&all.dict, 7, (shmx_task)getppid()); /* who lives */
+  TOY_EXPECT(toys_run(&all, FETCH, 0, 6) == 0 && all.making);
+  give_task(&all.dict, 6, 0x3ffffffe); /* nobody */
   toys_end(&all);
 }
 
