@@ -170,7 +170,7 @@ $(BUILD)/spec/models: $(wildcard spec/model/*)
 	@CC='$(CC)' spec/model/check.sh $(@D)/model >$@
 
 # For the thread sanitizer, which knows neither processes nor what is loaded into a Lua without it.
-threads: $(BUILD)/spec/threads_test $(BUILD)/spec/threads_data_test
+threads: $(filter $(BUILD)/spec/threads%,$(TESTS))
 	@for test in $^; do TSAN_OPTIONS=halt_on_error=1 spec/support/isolate $$test || exit 1; done
 
 programs: $(LIBRARIES) $(PEERS) $(HOSTS) $(TESTS) $(BUILD)/spec/arena_replay \
