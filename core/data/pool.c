@@ -13,7 +13,7 @@ static int enter(struct shmx_hold *hold, bool waits) {
   int status = 0;
   if (!shmx_lock_try(&memory->lock, shmx_self()->task)) {
     if (!waits) return -EAGAIN;
-    status = shmx_lock_acquire(&memory->lock, shmx_clock_now() + SHMX_DICT_PATIENCE);
+    status = shmx_lock_acquire(&memory->lock, shmx_patience(hold->dict));
   }
   if (status != 0 && status != -EOWNERDEAD) return status;
   uint64_t frozen = shmx_load(&memory->frozen);
@@ -53,8 +53,8 @@ static uint32_t less(uint32_t count, uint64_t by) {
   return by < count ? count - (uint32_t)by : 0;
 }
 
-/* The first cells of a list, at most so many, and never more than there are: a list that lies may be
- * a ring. The last of them, and which cell is next. */
+/* The first cells of a list, at most so many, and never more than there are: a list that lies may
+ * be a ring. The last of them, and which cell is next. */
 static uint64_t walk(const shmx_dict *dict, uint32_t first, uint64_t most, uint32_t *last,
                      uint32_t *rest) {
   uint64_t count = 0;

@@ -106,6 +106,7 @@ int shmx_attempt_make(shmx_dict *dict, struct shmx_attempt *attempt,
   struct shmx_hold hold;
   if (key->length > SHMX_DICT_KEY_MAX || (key->is_integer && key->length != 8)) return -EINVAL;
   if (attempt->forcible != NULL) *attempt->forcible = false;
+  dict->patience = 0;
   attempt->place.bucket = shmx_bucket_of(dict, key);
   uint32_t number = attempt->place.bucket >> dict->shard_shift;
   __builtin_prefetch(shmx_bucket_word(dict, attempt->place.bucket)); /* beside the lock */

@@ -55,6 +55,7 @@ int shmx_dict_scan(shmx_dict *dict, uint64_t *cursor, bool keys_only, uint64_t m
   struct scanning scanning = {.batch = {.data = buffer, .room = room, .keys_only = keys_only},
                               .now = shmx_boottime()};
   *length = 0;
+  dict->patience = 0;
   if (*cursor >= dict->buckets) return -EINVAL;
   do {
     int status = snapshot(dict, (uint32_t)*cursor, &scanning);
@@ -82,6 +83,7 @@ static int expire_bucket(struct shmx_hold *hold, uint32_t bucket) {
 /* One store each: so the log is not needed. */
 int shmx_dict_flush_all(shmx_dict *dict) {
   struct shmx_hold hold;
+  dict->patience = 0;
   for (uint32_t bucket = 0; bucket < dict->buckets;) {
     uint32_t number = bucket >> dict->shard_shift;
     int status = shmx_shard_enter(&hold, dict, number);
@@ -134,6 +136,7 @@ static int reap_all(shmx_dict *dict) {
 int shmx_dict_flush_expired(shmx_dict *dict, uint64_t most, uint64_t *count) {
   uint64_t freed = 0;
   int status = 0;
+  dict->patience = 0;
   if (most == 0) most = UINT64_MAX;
   for (uint32_t bucket = 0; bucket < dict->buckets && freed < most && status == 0;)
     status = flush_chunk(dict, &bucket, most, &freed);

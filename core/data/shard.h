@@ -29,7 +29,14 @@ struct shmx_hold {
 /* Applies the log of a shard that is ours. */
 void shmx_shard_settle(const shmx_dict *dict, struct shmx_shard *shard);
 
-int shmx_shard_wait(struct shmx_shard *shard, const struct shmx_self *self);
+/* Until when this call waits for others: for all it does, since the first for whom it had to. A
+ * call begins with a patience of 0. */
+static inline int64_t shmx_patience(shmx_dict *dict) {
+  if (dict->patience == 0) dict->patience = shmx_clock_now() + SHMX_DICT_PATIENCE;
+  return dict->patience;
+}
+
+int shmx_shard_wait(shmx_dict *dict, struct shmx_shard *shard, const struct shmx_self *self);
 
 /* The shard is ours, and all changes of it are done. -ETIMEDOUT, -EINTR, -EFAULT. */
 static inline int shmx_shard_enter(struct shmx_hold *hold, shmx_dict *dict, uint32_t number) {
@@ -38,7 +45,7 @@ static inline int shmx_shard_enter(struct shmx_hold *hold, shmx_dict *dict, uint
   *hold = (struct shmx_hold){.dict = dict, .shard = shard, .number = number};
   shmx_robust_begin(self, &shard->lock.word);
   if (!shmx_lock_try(&shard->lock, self->task)) {
-    int status = shmx_shard_wait(shard, self);
+    int status = shmx_shard_wait(dict, shard, self);
     if (status != 0) return status;
   }
   if (shmx_load(&shard->sequence) & 1) shmx_shard_settle(dict, shard);

@@ -299,23 +299,23 @@ enum {
   OPERATIONS
 };
 
-/* One waits for a shard, and in it for the pool; and when room is made, once more. */
+/* A fill is many calls; a fetch gets and tries, and once more when it is late. */
 static const struct operation operations[OPERATIONS] = {
     [GET] = {"get", op_get, 1},
-    [SET] = {"set", op_set, 3},
-    [FILL_SOME] = {"fill", op_fill, 3},
-    [DELETE] = {"delete", op_delete, 2},
-    [INCR] = {"incr", op_incr, 3},
-    [CAS] = {"cas", op_cas, 4},
-    [EXPIRE] = {"expire", op_expire, 2},
+    [SET] = {"set", op_set, 1},
+    [FILL_SOME] = {"fill", op_fill, FILL},
+    [DELETE] = {"delete", op_delete, 1},
+    [INCR] = {"incr", op_incr, 1},
+    [CAS] = {"cas", op_cas, 2},
+    [EXPIRE] = {"expire", op_expire, 1},
     [TTL] = {"ttl", op_ttl, 1},
-    [PUSH] = {"push", op_push, 3},
-    [POP] = {"pop", op_pop, 2},
+    [PUSH] = {"push", op_push, 1},
+    [POP] = {"pop", op_pop, 1},
     [COUNT] = {"count", op_count, 1},
     [FETCH] = {"fetch", op_fetch, 4},
-    [FETCH_END] = {"fetch_end", op_fetch_end, 3},
+    [FETCH_END] = {"fetch_end", op_fetch_end, 1},
     [SCAN] = {"scan", op_scan, 1},
-    [ELEMENTS] = {"elements", op_elements, 2},
+    [ELEMENTS] = {"elements", op_elements, 1},
     [FLUSH_ALL] = {"flush_all", op_flush_all, 1},
     [FLUSH_EXPIRED] = {"flush_expired", op_flush_expired, 1},
     [STAT] = {"stat", op_stat, 0},
