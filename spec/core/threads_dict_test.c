@@ -5,7 +5,7 @@
  */
 #include "messages.h"
 
-enum { THREADS = 4, TIMES = 2000, IN_USE = 32, LISTS = 2, ROOM = 1 << 14 };
+enum { THREADS = 4, TIMES = 10000, IN_USE = 32, LISTS = 2, ROOM = 1 << 14 };
 
 /* Plain memory: who stores a number has written it before, and who finds the number reads it. */
 static struct {
