@@ -165,6 +165,14 @@ describe("an installation", function()
       .. 'nil\tservice "prices" of arena "/post": no reply came in time\tETIMEDOUT\n', result.out)
   end)
 
+  it("prints what the README's dict says", function()
+    local script = write("dict.lua", readme("share a dict.-```lua\n(.-)```"))
+    local result = run(process.lua, { script }, here)
+    assert.equal("", result.err)
+    assert.equal("<html>\tnil\nfalse\texists\tfalse\n1\ttrue\tnil\tfalse\n20\tnil\tfalse\n"
+      .. "made for /slow\tmade for /slow\n2\ta\ntrue\t4\t0\n", result.out)
+  end)
+
   it("has all that a C program needs, shared and static", function()
     local source = write("main.c", readme("```c\n(.-)```"))
     for _, static in ipairs { "", "--static" } do

@@ -93,10 +93,12 @@ describe("the meta file", function()
     local mutex = arena:mutex "m"
     local objects = { Arena = arena, Mutex = mutex, RWLock = arena:rwlock "r", Semaphore = arena:semaphore("s", 1),
       Condition = arena:condition "c", Barrier = arena:barrier("b", 1), Guard = mutex:guard(),
-      Channel = arena:channel("ch", "1K"), Topic = arena:topic("t", "1K"), Service = arena:service("s2", 64) }
+      Channel = arena:channel("ch", "1K"), Topic = arena:topic("t", "1K"), Service = arena:service("s2", 64),
+      Dict = arena:dict("d", "16K") }
     objects.Subscription = objects.Topic:subscribe()
     assert.same(keys(fields("shm.ChannelStat")), keys(objects.Channel:stat()))
     assert.same(keys(fields("shm.TopicStat")), keys(objects.Topic:stat()))
+    assert.same(keys(fields("shm.DictStat")), keys(objects.Dict:stat()))
     for owner, object in pairs(objects) do
       assert.same(names_of(getmetatable(object).__index), (declared(owner)), owner)
     end
@@ -139,7 +141,7 @@ describe("the meta file", function()
   it("says of each function what it takes, returns, calls and may fail with", function()
     for _, owner in ipairs { "shm", "Segment", "View", "Layout", "Record", "RecordArray", "Arena", "Mutex",
       "RWLock", "Semaphore", "Condition", "Barrier", "Guard", "Channel", "Topic", "Subscription", "Service",
-      "Semaphores" } do
+      "Dict", "Semaphores" } do
       local _, comments = declared(owner)
       for name, comment in pairs(comments) do
         assert.matches("%-%-%-%u.-%.", comment.text, 1, false, name)

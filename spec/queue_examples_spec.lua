@@ -1,4 +1,4 @@
--- queue_examples_spec.lua: the examples of channels, topics and services, as they are run.
+-- queue_examples_spec.lua: the examples of channels, topics, services and dicts, as they are run.
 local shm = require "shm"
 local process = require "spec.support.process"
 
@@ -84,6 +84,21 @@ describe("jobs", function()
     assert.same({ "20000", "20000", "5" }, { jobs, results, killed })
     assert.is_true(tonumber(workers) >= 1 and tonumber(twice) <= 5)
     assert.is_false(exists "/shm_jobs")
+  end)
+end)
+
+describe("cache", function()
+  it("has one generation of each value, and many hits", function()
+    local out = ends_well(process.start_example("cache", "--workers", "3", "--keys", "15", "--lookups", "20000"))
+    local hits, misses = out:match "^3 workers looked up 60000 values: (%d+) hits, (%d+) misses"
+    assert.is_true(tonumber(hits) >= 59000 and tonumber(misses) >= 15)
+    assert.matches("\n15 keys, made 15 times: each at most 1 time\nup to 15000 there are 1754 primes, the largest is "
+      .. "14983\n$", out)
+    assert.is_false(exists "/shm_cache")
+  end)
+
+  it("has no values where nobody looks one up", function()
+    assert.matches("\n0 keys, made 0 times", ends_well(process.start_example("cache", "--workers", "0", "--keys", "0")))
   end)
 end)
 

@@ -2,6 +2,7 @@
 #include "lua/larena.h"
 #include "lua/larg.h"
 #include "lua/lchannel.h"
+#include "lua/ldict.h"
 #include "lua/lelement.h"
 #include "lua/lerror.h"
 #include "lua/lguard.h"
@@ -274,11 +275,14 @@ static int arena_tostring(lua_State *L) {
 
 static void register_arena(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"mutex", arena_mutex},         {"rwlock", arena_rwlock},   {"semaphore", arena_semaphore},
-      {"condition", arena_condition}, {"barrier", arena_barrier}, {"array", arena_array},
-      {"record", arena_record},       {"objects", arena_objects}, {"remove", arena_remove},
-      {"channel", lchannel_open},     {"topic", ltopic_open},     {"service", lservice_open},
-      {"stat", arena_stat},           {"close", arena_close},     {NULL, NULL},
+      {"mutex", arena_mutex},         {"rwlock", arena_rwlock},
+      {"semaphore", arena_semaphore}, {"condition", arena_condition},
+      {"barrier", arena_barrier},     {"array", arena_array},
+      {"record", arena_record},       {"objects", arena_objects},
+      {"remove", arena_remove},       {"channel", lchannel_open},
+      {"topic", ltopic_open},         {"service", lservice_open},
+      {"dict", ldict_open},           {"stat", arena_stat},
+      {"close", arena_close},         {NULL, NULL},
   };
   static const luaL_Reg metamethods[] = {{"__gc", arena_close},
                                          {"__close", arena_close},
@@ -306,4 +310,5 @@ void larena_register(lua_State *L) {
   lchannel_register(L);
   ltopic_register(L);
   lservice_register(L);
+  ldict_register(L);
 }

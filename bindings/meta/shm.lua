@@ -144,7 +144,7 @@ local Arena = {}
 ---What the directory of an arena says of an object.
 ---@class shm.ArenaEntry
 ---@field name string
----@field kind "array"|"record"|"mutex"|"rwlock"|"semaphore"|"condition"|"barrier"|"channel"|"topic"|"service"
+---@field kind "array"|"record"|"mutex"|"rwlock"|"semaphore"|"condition"|"barrier"|"channel"|"topic"|"service"|"dict"
 ---@field size integer bytes that it takes, a multiple of 64
 ---@field count integer elements, permits or parties; else 1
 
@@ -237,6 +237,42 @@ local Subscription = {}
 ---Requests and replies. Several servers may share the requests; each is replied to by the one that took it.
 ---@class shm.Service
 local Service = {}
+
+---What a dict keeps its values under: a string of 1 to 65535 bytes, or an integer; 1 and "1" are two keys, 1.0 is 1.
+---Others raise; nil, "" and what is too long are `nil, "nil key"`, `nil, "empty key"` and `nil, "key too long"`.
+---@alias shm.Key string|integer
+
+---Keys and values that many processes read and write at once; values may have a time to live, flags of the user's, and
+---may be lists. A get takes no lock. Whoever is killed, has done all of a change or nothing of it, and holds up nobody.
+---Where there is no more room, what was not read lately is evicted, what has expired first. A key and its value have a
+---quarter of the dict at most.
+---
+---Names, arguments and returns are those of OpenResty's ngx.shared.DICT, so what a dict refuses is said in its few
+---words: `nil, "value is a list"`, and by what stores `false, "exists", forcible`, where `forcible` says whether others
+---were evicted that had not expired. What is wrong with the memory is, as everywhere, `nil, message, code`: the code is
+---a string ("EIDRM", "EBADMSG", "EFAULT", "ETIMEDOUT"), which `forcible` never is. All methods may return that. Misuse
+---raises, also a value that no message carries.
+---
+---Time goes on while the machine sleeps. Integers and floats are kept apart, as in Lua.
+---@class shm.Dict
+local Dict = {}
+
+---@class shm.DictStat
+---@field capacity integer bytes in all
+---@field limit integer bytes of a key and its value, at most
+---@field room integer bytes of it that entries may take: `used + free`
+---@field used integer bytes
+---@field free integer bytes
+---@field payload integer bytes of keys and values
+---@field fragmentation number the share of `used` that is neither: heads of entries, and what is left of their 64 bytes
+---@field entries integer keys, also of what has expired and is still there
+---@field hits integer of gets; up to 1,023 of other handles are not counted yet
+---@field misses integer of gets, as hits
+---@field evictions integer entries that made room before they had expired
+---@field expired integer entries that had expired and made room
+---@field shards integer parts with a lock of their own
+---@field fullest integer entries of the shard that has most
+---@field emptiest integer entries of the shard that has fewest
 
 ---@class shm
 ---@field PRIVATE integer IPC_PRIVATE: as a name for create, a new System V segment without a key
@@ -1001,6 +1037,329 @@ function Arena:topic(name, size) end
 ---@return string? message
 ---@return shm.Errno? code
 function Arena:service(name, size, opts) end
+
+---Finds or makes a dict. What sizes are out of bounds become the nearest that is not.
+---System calls: futex(2), if another changes the directory at the moment.
+---Errors: ENOSPC (with the largest free extent in the message), EPROTOTYPE (another kind, or another size), EBADMSG,
+---EFAULT, ETIMEDOUT.
+---@param name string 1 to 63 bytes
+---@param size shm.Size in all, from 16K to 16G; the same for all who open it
+---@return shm.Dict? dict
+---@return string? message
+---@return shm.Errno? code
+function Arena:dict(name, size) end
+
+---The value under a key, or one nil where there is none or it has expired. Then its flags, unless they are 0.
+---System calls: none; futex(2), if somebody writes there all the time.
+---Errors: "value is a list".
+---@param key shm.Key
+---@return shm.Value? value
+---@return integer|string|nil flags or err, or message
+---@return shm.Errno? code
+function Dict:get(key) end
+
+---The value under a key, also one that has expired and is still there; its flags, or nil for 0; whether it has expired.
+---System calls: none; futex(2), if somebody writes there all the time.
+---Errors: "value is a list".
+---@param key shm.Key
+---@return shm.Value? value
+---@return integer|string|nil flags or err, or message
+---@return boolean|shm.Errno|nil stale or code
+function Dict:get_stale(key) end
+
+---Stores a value, whatever is there; evicts others where there is no room.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "no memory" (it is over a quarter of the dict).
+---@param key shm.Key
+---@param value shm.Value|nil nil deletes
+---@param exptime? number seconds, with fractions; 0 or nothing is for ever
+---@param flags? integer 0 to 4294967295
+---@return boolean? stored
+---@return string? err or message
+---@return boolean|shm.Errno|nil forcible or code
+function Dict:set(key, value, exptime, flags) end
+
+---Stores a value, as `set`, but evicts nothing that has not expired.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "no memory".
+---@param key shm.Key
+---@param value shm.Value|nil nil deletes
+---@param exptime? number seconds, with fractions; 0 or nothing is for ever
+---@param flags? integer 0 to 4294967295
+---@return boolean? stored
+---@return string? err or message
+---@return boolean|shm.Errno|nil forcible or code
+function Dict:safe_set(key, value, exptime, flags) end
+
+---Stores a value where there is none.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "exists", "no memory".
+---@param key shm.Key
+---@param value shm.Value
+---@param exptime? number seconds, with fractions; 0 or nothing is for ever
+---@param flags? integer 0 to 4294967295
+---@return boolean? stored
+---@return string? err or message
+---@return boolean|shm.Errno|nil forcible or code
+function Dict:add(key, value, exptime, flags) end
+
+---Stores a value where there is none, as `add`, but evicts nothing that has not expired.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "exists", "no memory".
+---@param key shm.Key
+---@param value shm.Value
+---@param exptime? number seconds, with fractions; 0 or nothing is for ever
+---@param flags? integer 0 to 4294967295
+---@return boolean? stored
+---@return string? err or message
+---@return boolean|shm.Errno|nil forcible or code
+function Dict:safe_add(key, value, exptime, flags) end
+
+---Stores a value where there is one, or a list.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "not found", "no memory".
+---@param key shm.Key
+---@param value shm.Value
+---@param exptime? number seconds, with fractions; 0 or nothing is for ever
+---@param flags? integer 0 to 4294967295
+---@return boolean? stored
+---@return string? err or message
+---@return boolean|shm.Errno|nil forcible or code
+function Dict:replace(key, value, exptime, flags) end
+
+---Deletes a value or a list. Where there is none, that is no error.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: none of its own.
+---@param key shm.Key
+---@return boolean? deleted
+---@return string? err or message
+---@return boolean|shm.Errno|nil forcible or code
+function Dict:delete(key) end
+
+---The seconds that a value or a list has to live; 0 where it has no end.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "not found".
+---@param key shm.Key
+---@return number? seconds
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:ttl(key) end
+
+---Gives a value or a list another time to live.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "not found".
+---@param key shm.Key
+---@param exptime number seconds; 0 is for ever
+---@return true? given
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:expire(key, exptime) end
+
+---Adds to a number: at once, whoever else does. Integers wrap around; with a float the sum is one. Where there is no
+---value, and `init`, the sum is `init + value`. `forcible` is only told with `init`.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "not found", "not a number" (also for a list), "no memory".
+---@param key shm.Key
+---@param value number may be negative
+---@param init? number
+---@param init_ttl? number seconds to live of a value that is new; only with `init`
+---@return number? sum
+---@return string? err or message
+---@return boolean|shm.Errno|nil forcible or code
+function Dict:incr(key, value, init, init_ttl) end
+
+---Pushes a value to the left end of a list, which is made if there is none.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "value not a list", "no memory".
+---@param key shm.Key
+---@param value shm.Value
+---@return integer? length
+---@return string? err or message
+---@return boolean|shm.Errno|nil forcible or code
+function Dict:lpush(key, value) end
+
+---Pushes a value to the right end of a list, which is made if there is none.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "value not a list", "no memory".
+---@param key shm.Key
+---@param value shm.Value
+---@return integer? length
+---@return string? err or message
+---@return boolean|shm.Errno|nil forcible or code
+function Dict:rpush(key, value) end
+
+---Takes the value at the left end of a list, or nil where there is none. The list goes with its last.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "value not a list".
+---@param key shm.Key
+---@return shm.Value? value
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:lpop(key) end
+
+---Takes the value at the right end of a list, or nil where there is none. The list goes with its last.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "value not a list".
+---@param key shm.Key
+---@return shm.Value? value
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:rpop(key) end
+
+---How many values a list has; 0 where there is none.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "value not a list".
+---@param key shm.Key
+---@return integer? length
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:llen(key) end
+
+---Stores a value if what is there is what was expected: the same string, boolean or number (1 is not 1.0), or a table
+---with the same in it. nil stands for no value, on both sides.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "changed" (something else is there), "value is a list", "no memory".
+---@param key shm.Key
+---@param old shm.Value|nil
+---@param new shm.Value|nil
+---@param exptime? number seconds; 0 is for ever; nothing leaves the time that it has
+---@param flags? integer 0 to 4294967295
+---@return boolean? stored
+---@return string? err or message
+---@return boolean|shm.Errno|nil forcible or code
+function Dict:cas(key, old, new, exptime, flags) end
+
+---Stores what a function makes of a value (or nil where there is none); nil deletes it. The function runs under no
+---lock, and again if another was first. Flags stay.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "value is a list", "no memory".
+---@param key shm.Key
+---@param fn fun(value: shm.Value?): shm.Value?
+---@param exptime? number seconds; 0 is for ever; nothing leaves the time that it has
+---@return shm.Value? value that was stored
+---@return string? err or message
+---@return boolean|shm.Errno|nil forcible or code
+function Dict:update(key, fn, exptime) end
+
+---The value under a key; where there is none, the generator is called with the key, and its value stored and returned.
+---One thread of all processes calls it, while the others wait for the value. If that one dies, or its generator raises
+---or returns nil, the next of them goes on; what it has raised is raised, and what it has returned after nil is
+---returned. Where another has stored a value meanwhile, that is returned, and stays. The generator must not yield.
+---Signals are served while waiting.
+---System calls: futex(2), while another makes the value; kill(2) and /proc, to see whether it lives.
+---Errors: "value is a list"; ETIMEDOUT; "no memory", after the value that could not be stored.
+---@param key shm.Key
+---@param exptime? number seconds to live; 0 or nothing is for ever
+---@param generator fun(key: shm.Key): shm.Value?, ...
+---@param timeout? number seconds to wait for another's value; nil waits for ever
+---@return shm.Value? value
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:fetch(key, exptime, generator, timeout) end
+
+---The values under some keys; what is not there is not in the table. Each is got on its own.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "value is a list".
+---@param keys shm.Key[]
+---@return table<shm.Key, shm.Value>? values
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:get_all(keys) end
+
+---Stores all that is in a table, each on its own; stops where one is refused.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "no memory".
+---@param values table<shm.Key, shm.Value>
+---@param exptime? number seconds; 0 or nothing is for ever
+---@param flags? integer 0 to 4294967295
+---@return boolean? stored
+---@return string? err or message
+---@return boolean|shm.Errno|nil forcible or code
+function Dict:set_all(values, exptime, flags) end
+
+---Some keys, or all. `pairs(d)` walks through keys and values, without a table of all of them.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: none of its own.
+---@param max? integer default 1024; 0 is all
+---@return shm.Key[]? keys
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:get_keys(max) end
+
+---Some entries from a cursor on, and the next cursor: 0 at the beginning, and again when all were seen. What is there
+---throughout is seen exactly once, what comes or goes meanwhile once or not, in no order. Lists are tables of their
+---values. Nobody is held up. `for key, value in pairs(d)` does the same; what goes wrong raises there.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: a cursor that no scan has said raises.
+---@param cursor? integer default 0
+---@param n? integer about how many; default 1000
+---@return integer? cursor
+---@return table<shm.Key, shm.Value>|string entries or message
+---@return shm.Errno? code
+function Dict:scan(cursor, n) end
+
+---All that is there has expired. The memory comes back as it is needed, or by `flush_expired`.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: none of its own.
+---@return true? flushed
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:flush_all() end
+
+---Frees what has expired; how many it was.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: none of its own.
+---@param max? integer 0 or nothing is all
+---@return integer? count
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:flush_expired(max) end
+
+---Bytes in all.
+---System calls: none.
+---Errors: none of its own.
+---@return integer? bytes
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:capacity() end
+
+---Bytes that are free.
+---System calls: none.
+---Errors: none of its own.
+---@return integer? bytes
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:free_space() end
+
+---Size, use and counts.
+---System calls: none.
+---Errors: none of its own.
+---@return shm.DictStat? stat
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:stat() end
+
+---Writes all entries into a file, with flags and the times that they have to live; how many they were. The file has
+---another name until it is whole, and is for this user only. Entries that change meanwhile are in it as they were at
+---some time. The file is MessagePack: bindings/lua/ldict_file.h.
+---System calls: open(2), write(2), fsync(2), rename(2).
+---Errors: those of the file: EACCES, ENOENT, ENOSPC, EISDIR ...
+---@param path string
+---@return integer? count
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:snapshot(path) end
+
+---Stores what is in a snapshot, over what is there under the same keys; how many entries it was. Before it stores the
+---first, it has checked all of the file. Times to live go on from where they were. A list is made anew, value by value.
+---System calls: open(2), read(2).
+---Errors: those of the file; EBADMSG (it is damaged, or no snapshot: the message says where), EMSGSIZE (an entry is too
+---large for this dict), EPROTONOSUPPORT; "no memory".
+---@param path string
+---@return integer? count
+---@return string? err or message
+---@return boolean|shm.Errno|nil forcible or code
+function Dict:restore(path) end
 
 ---Sends a value, when there is room. One that is larger than `stat().limit` raises.
 ---System calls: futex(2), if somebody sleeps or there is no room; kill(2) and /proc, to see who lives.

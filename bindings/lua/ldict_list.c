@@ -1,0 +1,124 @@
+/* ldict_list.c: numbers and lists in a dict: d:incr, d:lpush, d:rpop ... Touches core. */
+#include "lua/ldict.h"
+
+/* ---- numbers ---- */
+
+/* Text that says a number is one, as ngx.shared.DICT has it. */
+static shmx_dict_number check_number(lua_State *L, int index) {
+  shmx_dict_number number;
+  if (lua_type(L, index) == LUA_TSTRING && lua_stringtonumber(L, lua_tostring(L, index)) != 0)
+    lua_replace(L, index);
+  if (!ldict_number(L, index, &number)) luaL_typeerror(L, index, "number");
+  return number;
+}
+
+int ldict_incr(lua_State *L) {
+  struct ldict *self = ldict_check(L);
+  struct ldict_key key;
+  shmx_dict_number init = {0}, sum;
+  bool forcible;
+  int status;
+  lua_settop(L, 5);
+  shmx_dict_number by = check_number(L, 3);
+  bool has_init = lua_toboolean(L, 4);
+  if (has_init) init = check_number(L, 4);
+  int64_t ttl = ldict_ttl(L, 5, 0);
+  luaL_argcheck(L, has_init || lua_isnil(L, 5), 5,
+                "must provide \"init\" when providing \"init_ttl\"");
+  const char *wrong = ldict_key(L, 2, &key);
+  if (wrong != NULL) return ldict_return_words(L, wrong);
+  do {
+    status = ldict_look(self);
+    if (status == 0)
+      status = shmx_dict_incr(&self->dict, &key.key, &by, has_init ? &init : NULL, ttl, 0, &sum,
+                              &forcible);
+  } while (ldict_again(L, status));
+  if (status != 0) return ldict_fail(L, self, status == -EPROTOTYPE ? -EDOM : status);
+  if (sum.tag == SHMX_TAG_INTEGER)
+    lua_pushinteger(L, sum.value.integer);
+  else
+    lua_pushnumber(L, sum.value.real);
+  if (!has_init) return 1;
+  lua_pushnil(L);
+  lua_pushboolean(L, forcible);
+  return 3;
+}
+
+/* ---- lists ---- */
+
+static int push(lua_State *L, int end) {
+  struct ldict *self = ldict_check(L);
+  struct ldict_key key;
+  struct ldict_value value;
+  bool forcible;
+  uint64_t count;
+  int status;
+  luaL_checkany(L, 3);
+  const char *wrong = ldict_key(L, 2, &key);
+  if (wrong != NULL) return ldict_return_words(L, wrong);
+  ldict_value(L, 3, self, &value);
+  do {
+    status = ldict_look(self);
+    if (status == 0)
+      status = shmx_dict_push(&self->dict, &key.key, &value.item, end, 0, &count, &forcible);
+  } while (ldict_again(L, status));
+  if (status != 0) return ldict_fail_list(L, self, status);
+  lua_pushinteger(L, (lua_Integer)count);
+  lua_pushnil(L);
+  lua_pushboolean(L, forcible);
+  return 3;
+}
+
+static int pop(lua_State *L, int end) {
+  struct ldict *self = ldict_check(L);
+  struct ldict_key key;
+  struct lbuffer buffer;
+  shmx_dict_item item;
+  int status;
+  const char *wrong = ldict_key(L, 2, &key);
+  if (wrong != NULL) return ldict_return_words(L, wrong);
+  lbuffer_start(&buffer);
+  do {
+    status = ldict_look(self);
+    if (status == 0)
+      status = shmx_dict_pop(&self->dict, &key.key, end, buffer.data, buffer.room, &item);
+    if (status == -EMSGSIZE) status = ldict_grow(L, self, &buffer, item.length);
+  } while (status == -EMSGSIZE || ldict_again(L, status));
+  if (status == 0) status = ldict_push_value(L, &item);
+  if (status == 0) return 1;
+  if (status != -ENOENT) return ldict_fail_list(L, self, status);
+  lua_pushnil(L);
+  return 1;
+}
+
+int ldict_lpush(lua_State *L) {
+  return push(L, SHMX_DICT_LEFT);
+}
+
+int ldict_rpush(lua_State *L) {
+  return push(L, SHMX_DICT_RIGHT);
+}
+
+int ldict_lpop(lua_State *L) {
+  return pop(L, SHMX_DICT_LEFT);
+}
+
+int ldict_rpop(lua_State *L) {
+  return pop(L, SHMX_DICT_RIGHT);
+}
+
+int ldict_llen(lua_State *L) {
+  struct ldict *self = ldict_check(L);
+  struct ldict_key key;
+  uint64_t count = 0;
+  int status;
+  const char *wrong = ldict_key(L, 2, &key);
+  if (wrong != NULL) return ldict_return_words(L, wrong);
+  do {
+    status = ldict_look(self);
+    if (status == 0) status = shmx_dict_count(&self->dict, &key.key, &count);
+  } while (ldict_again(L, status));
+  if (status != 0 && status != -ENOENT) return ldict_fail_list(L, self, status);
+  lua_pushinteger(L, status == 0 ? (lua_Integer)count : 0);
+  return 1;
+}
