@@ -102,12 +102,17 @@ static int store(lua_State *L, uint32_t mode) {
   struct ldict_key key;
   struct ldict_value value;
   bool forcible = false;
-  int64_t ttl = ldict_ttl(L, 4, 0);
-  uint32_t flags = ldict_flags(L, 5);
+  int64_t ttl = 0;
+  uint32_t flags = 0;
+  if (lua_gettop(L) > 3) {
+    ttl = ldict_ttl(L, 4, 0);
+    flags = ldict_flags(L, 5);
+  }
   const char *wrong = ldict_key(L, 2, &key);
   if (wrong != NULL) return ldict_return_words(L, wrong);
-  if (lua_isnoneornil(L, 3)) return store_nil(L, self, &key.key, mode);
-  ldict_value(L, 3, self, &value);
+  int type = lua_type(L, 3);
+  if (type <= LUA_TNIL) return store_nil(L, self, &key.key, mode);
+  ldict_typed_value(L, 3, type, self, &value);
   value.item.flags = flags;
   int status;
   do {

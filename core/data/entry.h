@@ -64,6 +64,36 @@ static inline int shmx_entry_find(const shmx_dict *dict, const shmx_dict_key *ke
   return status < 0 ? status : 0;
 }
 
+/* ---- the short way to an entry whose key is in its first cell ---- */
+
+enum { SHMX_SHORT_KEY = (SHMX_CELL_WORDS - SHMX_CELL_HEAD) * 8 /* bytes, at most */ };
+
+/* As shmx_payload_is, of a key that is short. */
+static inline bool shmx_cell_has(const struct shmx_cell *cell, const shmx_dict_key *key) {
+  const unsigned char *bytes = key->data;
+  const _Atomic uint64_t *word = cell->words + SHMX_CELL_HEAD;
+  uint32_t left = key->length;
+  for (; left >= 8; left -= 8, bytes += 8)
+    if (shmx_load(word++) != shmx_whole_word(bytes)) return false;
+  return left == 0 || shmx_load(word) == shmx_part_of_word(bytes, left);
+}
+
+/* The number of the first cell of a key that is short; 0: there is none. Where that is not to be
+ * seen, for what lies there is spoiled, or changes, it is the number of no cell. */
+static inline uint32_t shmx_short_find(const shmx_dict *dict, const shmx_dict_key *key,
+                                       uint32_t bucket) {
+  uint64_t type =
+      (uint64_t)key->length << 1 | key->is_integer; /* as the bits from INTEGER_KEY on */
+  uint32_t number = shmx_bucket_first(dict, bucket);
+  for (int hops = 0; shmx_is_cell(dict, number); hops++) {
+    const struct shmx_cell *cell = shmx_cell_at(dict, number);
+    if (shmx_load(&cell->words[0]) >> 47 == type && shmx_cell_has(cell, key)) return number;
+    if (hops == SHMX_HOPS) return UINT32_MAX;
+    number = shmx_low(shmx_load(&cell->words[1]));
+  }
+  return number;
+}
+
 /* Where the value begins. */
 static inline struct shmx_cursor shmx_entry_value(const shmx_dict *dict,
                                                   const struct shmx_entry *entry) {

@@ -100,22 +100,17 @@ static int attempt_here(struct shmx_hold *hold, struct shmx_attempt *attempt,
   return status == -EALREADY ? -EBADMSG : status;
 }
 
-int shmx_attempt_make(shmx_dict *dict, struct shmx_attempt *attempt,
-                      shmx_attempt_function *function) {
-  const shmx_dict_key *key = attempt->key;
-  struct shmx_hold hold;
-  if (key->length > SHMX_DICT_KEY_MAX || (key->is_integer && key->length != 8)) return -EINVAL;
-  if (attempt->forcible != NULL) *attempt->forcible = false;
-  attempt->place.bucket = shmx_bucket_of(dict, key);
-  uint32_t number = attempt->place.bucket >> dict->shard_shift;
-  __builtin_prefetch(shmx_bucket_word(dict, attempt->place.bucket)); /* beside the lock */
+int shmx_attempt_go_on(struct shmx_hold *hold, struct shmx_attempt *attempt,
+                       shmx_attempt_function *function) {
+  shmx_dict *dict = hold->dict;
+  uint32_t number = hold->number;
   for (int tries = 0; tries < TRIES; tries++) {
-    int status = shmx_shard_enter(&hold, dict, number);
+    int status = tries != 0 ? shmx_shard_enter(hold, dict, number) : 0;
     if (status != 0) return status;
-    status = attempt_here(&hold, attempt, function);
-    shmx_shard_leave(&hold);
+    status = attempt_here(hold, attempt, function);
+    shmx_shard_leave(hold);
     if (status == -ERESTART)
-      status = shmx_pool_thaw(dict, hold.frozen);
+      status = shmx_pool_thaw(dict, hold->frozen);
     else if (status == -ENOBUFS)
       status = make_room(dict, attempt);
     else
@@ -123,4 +118,16 @@ int shmx_attempt_make(shmx_dict *dict, struct shmx_attempt *attempt,
     if (status != 0) return status;
   }
   return -ENOSPC;
+}
+
+int shmx_attempt_make(shmx_dict *dict, struct shmx_attempt *attempt,
+                      shmx_attempt_function *function) {
+  const shmx_dict_key *key = attempt->key;
+  struct shmx_hold hold;
+  if (key->length > SHMX_DICT_KEY_MAX || (key->is_integer && key->length != 8)) return -EINVAL;
+  if (attempt->forcible != NULL) *attempt->forcible = false;
+  attempt->place.bucket = shmx_bucket_of(dict, key);
+  shmx_prefetch(dict, attempt->place.bucket);
+  int status = shmx_shard_enter(&hold, dict, attempt->place.bucket >> dict->shard_shift);
+  return status != 0 ? status : shmx_attempt_go_on(&hold, attempt, function);
 }
