@@ -80,7 +80,7 @@ void shmx_dict_add_reads(shmx_dict *dict) {
   dict->hits = dict->misses = 0;
 }
 
-static int missed(shmx_dict *dict) {
+static __attribute__((noinline)) int missed(shmx_dict *dict) {
   if (++dict->misses == READS) shmx_dict_add_reads(dict);
   return -ENOENT;
 }
@@ -97,10 +97,10 @@ static inline void mark(shmx_dict *dict, uint32_t cell, uint64_t head) {
 static inline int look_short(const shmx_dict *dict, const shmx_dict_key *key, uint32_t bucket,
                              unsigned char *buffer, size_t room, shmx_dict_item *item,
                              uint32_t *number, uint64_t *head) {
-  *number = shmx_short_find(dict, key, bucket);
-  if (*number == 0) return -ENOENT;
-  if (!shmx_is_cell(dict, *number)) return 1;
-  const _Atomic uint64_t *words = shmx_cell_at(dict, *number)->words;
+  struct shmx_cell *cell;
+  *number = shmx_short_find(dict, key, bucket, &cell);
+  if (cell == NULL) return *number == 0 ? -ENOENT : 1;
+  const _Atomic uint64_t *words = cell->words;
   *head = shmx_load(&words[0]);
   struct shmx_entry entry = {{*head, 0, shmx_load(&words[2]), shmx_load(&words[3])}, *number};
   uint32_t length = shmx_entry_length(&entry), at = SHMX_CELL_HEAD + (key->length + 7) / 8;
@@ -108,11 +108,12 @@ static inline int look_short(const shmx_dict *dict, const shmx_dict_key *key, ui
   /* What fills the last word up is copied, too. */
   if (shmx_entry_kind(&entry) != SHMX_VALUE || end > SHMX_CELL_WORDS || (end - at) * 8 > room)
     return 1;
-  *item = (shmx_dict_item){.data = buffer,
-                           .length = length,
-                           .tag = shmx_entry_tag(&entry),
-                           .flags = shmx_entry_flags(&entry),
-                           .expiry = shmx_entry_expiry(&entry)};
+  item->data = buffer;
+  item->length = length;
+  item->tag = shmx_entry_tag(&entry);
+  item->flags = shmx_entry_flags(&entry);
+  item->expiry = shmx_entry_expiry(&entry);
+  item->count = 0;
   for (; at < end; at++, buffer += 8) {
     uint64_t word = shmx_load(&words[at]);
     memcpy(buffer, &word, sizeof word);
@@ -146,16 +147,21 @@ int shmx_dict_get_stale(shmx_dict *dict, const shmx_dict_key *key, void *buffer,
   return 0;
 }
 
-int shmx_dict_get(shmx_dict *dict, const shmx_dict_key *key, void *buffer, size_t room,
-                  shmx_dict_item *item) {
+static __attribute__((noinline)) int get_at_length(shmx_dict *dict, const shmx_dict_key *key,
+                                                   void *buffer, size_t room,
+                                                   shmx_dict_item *item) {
   struct shmx_entry entry;
-  if (key->length <= SHMX_SHORT_KEY && (!key->is_integer || key->length == 8)) {
-    int status = get_short(dict, key, buffer, room, item);
-    if (status != 1) return status;
-  }
   int status = shmx_dict_read(dict, key, buffer, room, item, &entry);
   bool is_there = status == 0 || status == -EMSGSIZE || status == -EPROTOTYPE;
   if (status == -ENOENT || (is_there && shmx_has_expired(item->expiry))) return missed(dict);
   if (status == 0) mark(dict, entry.cell, entry.words[0]);
   return status;
+}
+
+int shmx_dict_get(shmx_dict *dict, const shmx_dict_key *key, void *buffer, size_t room,
+                  shmx_dict_item *item) {
+  if (key->length > SHMX_SHORT_KEY || (key->is_integer && key->length != 8))
+    return get_at_length(dict, key, buffer, room, item);
+  int status = get_short(dict, key, buffer, room, item);
+  return status != 1 ? status : get_at_length(dict, key, buffer, room, item);
 }
