@@ -25,7 +25,8 @@ HOST_SOURCES = $(sort $(wildcard spec/support/host_*.c))
 TEST_SOURCES = $(sort $(wildcard spec/core/*_test.c))
 FUZZ_SOURCES = $(sort $(wildcard spec/fuzz/*.c))
 LUA_HOSTS = spec/support/lowlevel.c spec/support/gcstress.c scripts/bench/baseline.c \
-  scripts/bench/locks.c scripts/bench/channels.c scripts/bench/zeromq.c
+  scripts/bench/locks.c scripts/bench/channels.c scripts/bench/tables.c \
+  scripts/bench/zeromq.c
 CXX_SOURCES = scripts/bench/boost.cpp
 C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(HOST_SOURCES) $(TEST_SOURCES) \
   $(FUZZ_SOURCES) $(LUA_HOSTS)
@@ -248,13 +249,13 @@ $(BUILD)/spec/baseline.so: $(BUILD)/obj/scripts/bench/baseline.o
 	@mkdir -p $(@D)
 	$(LINK_SHARED) $^ -o $@
 
-$(BUILD)/spec/locks.so $(BUILD)/spec/channels.so: $(BUILD)/spec/%.so: \
+$(BUILD)/spec/locks.so $(BUILD)/spec/channels.so $(BUILD)/spec/tables.so: $(BUILD)/spec/%.so: \
   $(BUILD)/obj/scripts/bench/%.o $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
 	$(LINK_SHARED) -Wl,--exclude-libs,ALL $^ -o $@
 
 # What the benchmarks compare with: of the libraries, those that are there.
-contestants: $(LIBRARIES) $(patsubst %,$(BUILD)/spec/%.so,baseline locks channels \
+contestants: $(LIBRARIES) $(patsubst %,$(BUILD)/spec/%.so,baseline locks channels tables \
   $(if $(wildcard /usr/include/zmq.h),zeromq) \
   $(if $(wildcard /usr/include/boost/interprocess/ipc/message_queue.hpp),boost))
 
