@@ -134,9 +134,9 @@ function bench.compare_throughputs(contest)
 end
 
 -- What each of something needs in bytes, and may.
-function bench.print_bytes(what, bytes, limit)
+function bench.print_bytes(what, bytes, limit, note)
   print_row(what, ("%.1f B"):format(bytes), ("%.1f B"):format(limit),
-    ("%.2f"):format(bytes / limit), "", "<= 1", verdict(bytes <= limit))
+    ("%.2f"):format(bytes / limit), "", "<= 1", verdict(bytes <= limit) .. ", " .. note)
 end
 
 -- ---- Python ----
