@@ -99,8 +99,7 @@ static inline bool rewrite_word(struct shmx_hold *hold, uint32_t bucket, const s
 /* A key and a value that are short are looked for without more ado. */
 int shmx_dict_set(shmx_dict *dict, const shmx_dict_key *key, const shmx_dict_item *item,
                   int64_t ttl, uint32_t mode, bool *forcible) {
-  bool is_short = key->length <= SHMX_SHORT_KEY && (!key->is_integer || key->length == 8) &&
-                  item->length - 1 < 8 && item->tag <= 127;
+  bool is_short = shmx_key_is_short(key) && item->length - 1 < 8 && item->tag <= 127;
   if (!is_short || ttl != 0 || (mode & ~(uint32_t)SHMX_DICT_SAFE) != SHMX_DICT_SET)
     return set(dict, NULL, 0, key, item, ttl, mode, forcible);
   struct shmx_hold hold;

@@ -68,6 +68,13 @@ static inline int shmx_entry_find(const shmx_dict *dict, const shmx_dict_key *ke
 
 enum { SHMX_SHORT_KEY = (SHMX_CELL_WORDS - SHMX_CELL_HEAD) * 8 /* bytes, at most */ };
 
+/* Is it one that is short? What cannot be a key is not. Without a branch of its own for integers.
+ */
+static inline bool shmx_key_is_short(const shmx_dict_key *key) {
+  bool wrong = key->is_integer & (key->length != 8);
+  return __builtin_expect(!((key->length > SHMX_SHORT_KEY) | wrong), 1);
+}
+
 /* As shmx_payload_is, of a key that is short. Most have more than 8 bytes, and up to 16. */
 static inline bool shmx_cell_has(const struct shmx_cell *cell, const shmx_dict_key *key) {
   const unsigned char *bytes = key->data;

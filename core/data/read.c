@@ -128,10 +128,10 @@ static inline int get_short(shmx_dict *dict, const shmx_dict_key *key, void *buf
   uint64_t head;
   const struct shmx_shard *shard = shmx_shard_at(dict, bucket >> dict->shard_shift);
   uint64_t sequence = shmx_shard_sequence(shard);
-  if (sequence & 1) return 1;
+  if (__builtin_expect(sequence & 1, 0)) return 1;
   int status = look_short(dict, key, bucket, buffer, room, item, &cell, &head);
   if (status == 1 || !shmx_shard_same(shard, sequence)) return 1;
-  if (status != 0 || shmx_has_expired(item->expiry)) return missed(dict);
+  if (__builtin_expect(status != 0 || shmx_has_expired(item->expiry), 0)) return missed(dict);
   mark(dict, cell, head);
   return 0;
 }
@@ -160,8 +160,6 @@ static __attribute__((noinline)) int get_at_length(shmx_dict *dict, const shmx_d
 
 int shmx_dict_get(shmx_dict *dict, const shmx_dict_key *key, void *buffer, size_t room,
                   shmx_dict_item *item) {
-  if (key->length > SHMX_SHORT_KEY || (key->is_integer && key->length != 8))
-    return get_at_length(dict, key, buffer, room, item);
-  int status = get_short(dict, key, buffer, room, item);
-  return status != 1 ? status : get_at_length(dict, key, buffer, room, item);
+  int status = shmx_key_is_short(key) ? get_short(dict, key, buffer, room, item) : 1;
+  return __builtin_expect(status != 1, 1) ? status : get_at_length(dict, key, buffer, room, item);
 }

@@ -312,7 +312,8 @@ static void run_spectator(lua_State *L, struct course *course, int number) {
 
 /* race(runs, warm, count [, watch, n]) --> seconds from the beginning of the first run(count) to
  * the end of the last, each in a process that has called run(warm) before; the processor's seconds
- * of the first one, and of the one that needed most; meanwhile n processes are in watch(many), and are killed then */
+ * of the first one, and of the one that needed most; meanwhile n processes are in watch(many), and
+ * are killed then */
 static int channels_race(lua_State *L) {
   int racers = (int)lua_rawlen(L, 1), crowd = (int)luaL_optinteger(L, 5, 0);
   pid_t pids[PROCESSES_MAX];
