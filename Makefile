@@ -25,7 +25,8 @@ HOST_SOURCES = $(sort $(wildcard spec/support/host_*.c))
 TEST_SOURCES = $(sort $(wildcard spec/core/*_test.c))
 FUZZ_SOURCES = $(sort $(wildcard spec/fuzz/*.c))
 LUA_HOSTS = spec/support/lowlevel.c spec/support/gcstress.c scripts/bench/baseline.c \
-  scripts/bench/locks.c scripts/bench/channels.c scripts/bench/zeromq.c
+  scripts/bench/locks.c scripts/bench/channels.c scripts/bench/tables.c \
+  scripts/bench/zeromq.c scripts/bench/lmdb.c scripts/bench/redis.c
 CXX_SOURCES = scripts/bench/boost.cpp
 C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(HOST_SOURCES) $(TEST_SOURCES) \
   $(FUZZ_SOURCES) $(LUA_HOSTS)
@@ -47,8 +48,9 @@ TESTS = $(TEST_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
 BUILD_PACKAGES = gcc libc6-dev lua5.4 liblua5.4-dev libmsgpuck-dev libxxhash-dev
 DEMO_PACKAGES = $(BUILD_PACKAGES) lua-luv lua-argparse
 TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted lua-cqueues libcmocka-dev luarocks pkg-config spin util-linux
-LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck libzmq3-dev
+LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck libzmq3-dev liblmdb-dev
 BENCH_PACKAGES = $(DEMO_PACKAGES) g++ libboost-dev libzmq3-dev python3-numpy
+PEERS_PACKAGES = liblmdb-dev redis-tools php-cli php-apcu nginx libnginx-mod-http-lua
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev util-linux
 
 # What make fuzz fuzzes, for how long each, and with how many processes.
@@ -63,8 +65,8 @@ BUSTED = $(LUA) $$(command -v busted) --pattern=_spec --helper=spec/support/guar
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: always help all demo test lint asan torture fuzz bench install uninstall clean setup-% \
-  programs check threads contestants
+.PHONY: always help all demo test lint asan torture fuzz bench bench-peers install uninstall \
+  clean setup-% programs check threads contestants
 
 all: $(LIBRARIES) ## build the module (build/shm.so) and the library (build/libshmx.{a,so})
 	@:
@@ -117,6 +119,11 @@ bench: setup-bench ## measure, as ratios to what the machine can do in the same 
 	@$(RUN) PYTHON=/usr/bin/python3 $(LUA) scripts/bench/view.lua
 	@$(RUN) PYTHON=/usr/bin/python3 $(LUA) scripts/bench/lock.lua
 	@$(RUN) PYTHON=/usr/bin/python3 $(LUA) scripts/bench/channel.lua
+	@$(RUN) $(LUA) scripts/bench/dict.lua
+
+bench-peers: setup-bench setup-peers ## the dict beside LMDB, Redis, APCu and nginx (minutes)
+	@$(MAKE) --no-print-directory contestants
+	@$(RUN) $(LUA) scripts/bench/dict_peers.lua
 
 install: all ## install below PREFIX (/usr/local); DESTDIR is put before it
 	install -d $(addprefix $(DESTDIR),$(INSTALL_LUADIR) $(PREFIX)/lib/pkgconfig \
@@ -245,23 +252,27 @@ $(BUILD)/spec/gcstress: $(BUILD)/obj/spec/support/gcstress.o
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) -rdynamic $^ -o $@ -l$(LUA) -lm -ldl
 
-$(BUILD)/spec/baseline.so: $(BUILD)/obj/scripts/bench/baseline.o
+$(BUILD)/spec/baseline.so $(BUILD)/spec/redis.so: $(BUILD)/spec/%.so: $(BUILD)/obj/scripts/bench/%.o
 	@mkdir -p $(@D)
 	$(LINK_SHARED) $^ -o $@
 
-$(BUILD)/spec/locks.so $(BUILD)/spec/channels.so: $(BUILD)/spec/%.so: \
+$(BUILD)/spec/locks.so $(BUILD)/spec/channels.so $(BUILD)/spec/tables.so: $(BUILD)/spec/%.so: \
   $(BUILD)/obj/scripts/bench/%.o $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
 	$(LINK_SHARED) -Wl,--exclude-libs,ALL $^ -o $@
 
 # What the benchmarks compare with: of the libraries, those that are there.
-contestants: $(LIBRARIES) $(patsubst %,$(BUILD)/spec/%.so,baseline locks channels \
-  $(if $(wildcard /usr/include/zmq.h),zeromq) \
+contestants: $(LIBRARIES) $(patsubst %,$(BUILD)/spec/%.so,baseline locks channels tables redis \
+  $(if $(wildcard /usr/include/zmq.h),zeromq) $(if $(wildcard /usr/include/lmdb.h),lmdb) \
   $(if $(wildcard /usr/include/boost/interprocess/ipc/message_queue.hpp),boost))
 
 $(BUILD)/spec/zeromq.so: $(BUILD)/obj/scripts/bench/zeromq.o
 	@mkdir -p $(@D)
 	$(LINK_SHARED) $^ -o $@ -lzmq
+
+$(BUILD)/spec/lmdb.so: $(BUILD)/obj/scripts/bench/lmdb.o
+	@mkdir -p $(@D)
+	$(LINK_SHARED) $^ -o $@ -llmdb
 
 $(BUILD)/spec/boost.so: scripts/bench/boost.cpp scripts/bench/carrier.h
 	@mkdir -p $(@D)

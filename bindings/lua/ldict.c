@@ -41,6 +41,14 @@ static int fail_get(lua_State *L, struct ldict *self, int status) {
   return 1;
 }
 
+static int push_item(lua_State *L, struct ldict *self, int status, const shmx_dict_item *item) {
+  if (status == 0) status = ldict_push_value(L, item);
+  if (status != 0) return fail_get(L, self, status);
+  if (item->flags == 0) return 1;
+  lua_pushinteger(L, item->flags);
+  return 2;
+}
+
 static int dict_get(lua_State *L) {
   struct ldict *self = ldict_check(L);
   struct ldict_key key;
@@ -51,13 +59,14 @@ static int dict_get(lua_State *L) {
   lbuffer_start(&buffer);
   int status = ldict_look(self);
   if (status == 0) status = shmx_dict_get(&self->dict, &key.key, buffer.data, buffer.room, &item);
+  /* Nearly always: */
+  if (__builtin_expect(status == 0, 1) && item.tag == LVALUE_STRING && item.flags == 0) {
+    lua_pushlstring(L, item.data, item.length);
+    return 1;
+  }
   if (status == -EMSGSIZE || status == -EINTR)
     status = ldict_read(L, self, &key.key, &buffer, &item, NULL);
-  if (status == 0) status = ldict_push_value(L, &item);
-  if (status != 0) return fail_get(L, self, status);
-  if (item.flags == 0) return 1;
-  lua_pushinteger(L, item.flags);
-  return 2;
+  return push_item(L, self, status, &item);
 }
 
 static int dict_get_stale(lua_State *L) {
@@ -102,12 +111,17 @@ static int store(lua_State *L, uint32_t mode) {
   struct ldict_key key;
   struct ldict_value value;
   bool forcible = false;
-  int64_t ttl = ldict_ttl(L, 4, 0);
-  uint32_t flags = ldict_flags(L, 5);
+  int64_t ttl = 0;
+  uint32_t flags = 0;
+  if (lua_gettop(L) > 3) {
+    ttl = ldict_ttl(L, 4, 0);
+    flags = ldict_flags(L, 5);
+  }
   const char *wrong = ldict_key(L, 2, &key);
   if (wrong != NULL) return ldict_return_words(L, wrong);
-  if (lua_isnoneornil(L, 3)) return store_nil(L, self, &key.key, mode);
-  ldict_value(L, 3, self, &value);
+  int type = lua_type(L, 3);
+  if (type <= LUA_TNIL) return store_nil(L, self, &key.key, mode);
+  ldict_typed_value(L, 3, type, self, &value);
   value.item.flags = flags;
   int status;
   do {

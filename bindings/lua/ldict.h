@@ -108,10 +108,9 @@ static inline bool ldict_number(lua_State *L, int index, shmx_dict_number *numbe
   return is_number;
 }
 
-/* The value at `index`, as what is stored. */
-static inline void ldict_value(lua_State *L, int index, const struct ldict *self,
-                               struct ldict_value *value) {
-  int type = lua_type(L, index);
+/* The value at `index`, which is of that type, as what is stored. */
+static inline void ldict_typed_value(lua_State *L, int index, int type, const struct ldict *self,
+                                     struct ldict_value *value) {
   if (type == LUA_TSTRING) {
     size_t length;
     const char *text = lua_tolstring(L, index, &length);
@@ -126,9 +125,20 @@ static inline void ldict_value(lua_State *L, int index, const struct ldict *self
   }
 }
 
+static inline void ldict_value(lua_State *L, int index, const struct ldict *self,
+                               struct ldict_value *value) {
+  ldict_typed_value(L, index, lua_type(L, index), self, value);
+}
+
 /* Pushes the value that an item is, whose bytes are private. 0; -EBADMSG: it is none, and nothing
  * is pushed. May collect garbage. */
-int ldict_push_value(lua_State *L, const shmx_dict_item *item);
+int ldict_push_other_value(lua_State *L, const shmx_dict_item *item);
+
+static inline int ldict_push_value(lua_State *L, const shmx_dict_item *item) {
+  if (item->tag != LVALUE_STRING) return ldict_push_other_value(L, item);
+  lua_pushlstring(L, item->data, item->length);
+  return 0;
+}
 
 /* Pushes the elements of a list as a table. 0; -ENOENT: it is gone, or a list no longer; or another
  * error. Then nothing is pushed. */

@@ -66,11 +66,7 @@ static int push_number(lua_State *L, const shmx_dict_item *item) {
   return 0;
 }
 
-int ldict_push_value(lua_State *L, const shmx_dict_item *item) {
-  if (item->tag == LVALUE_STRING) {
-    lua_pushlstring(L, item->data, item->length);
-    return 0;
-  }
+int ldict_push_other_value(lua_State *L, const shmx_dict_item *item) {
   if (item->tag >= SHMX_TAG_INTEGER) return push_number(L, item);
   if (item->tag == LVALUE_MSGPACK && item->length == 1) {
     unsigned char byte = *(const unsigned char *)item->data;

@@ -4,11 +4,6 @@
 
 #include <string.h>
 
-void lbuffer_start(struct lbuffer *buffer) {
-  buffer->data = buffer->small;
-  buffer->room = sizeof buffer->small;
-}
-
 enum { SPARE_MAX = 1 << 18 }; /* bytes of a buffer that is worth keeping */
 
 /* The registry keeps one that is not in use. */

@@ -16,7 +16,10 @@ struct lbuffer {
   _Alignas(8) unsigned char small[1024];
 };
 
-void lbuffer_start(struct lbuffer *buffer);
+static inline void lbuffer_start(struct lbuffer *buffer) {
+  buffer->data = buffer->small;
+  buffer->room = sizeof buffer->small;
+}
 
 /* Room for so many bytes; pushes something, once: it stays at the top if this is called again. */
 void lbuffer_grow(lua_State *L, struct lbuffer *buffer, size_t length);

@@ -1,8 +1,6 @@
 /* cells.c: dividing the memory; keys' hashes; copying out of chains and into them. Touches base. */
 #include "data/cells.h"
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "data/hash.h"
 
 /* ---- the memory as a whole ---- */
 
@@ -35,8 +33,7 @@ void shmx_dict_divide(shmx_dict *dict, uint64_t size) {
 }
 
 uint32_t shmx_bucket_of(const shmx_dict *dict, const shmx_dict_key *key) {
-  uint64_t hash = XXH3_64bits_withSeed(key->data, key->length, dict->seed + key->is_integer);
-  return (uint32_t)hash & (dict->buckets - 1);
+  return shmx_hash_bucket(dict, key);
 }
 
 /* ---- the payload ---- */

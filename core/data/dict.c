@@ -1,5 +1,6 @@
 /* dict.c: handles; values: got, stored, deleted, given time. Touches sync, os, base. */
 #include "data/dict.h"
+#include "data/hash.h"
 #include "data/read.h"
 #include "data/room.h"
 #include "os/random.h"
@@ -70,11 +71,50 @@ static int prepare(const shmx_dict *dict, struct storing *storing, const shmx_di
   return shmx_item_check(dict, storing->attempt.key, item);
 }
 
+static int set(shmx_dict *dict, struct shmx_hold *hold, uint32_t bucket, const shmx_dict_key *key,
+               const shmx_dict_item *item, int64_t ttl, uint32_t mode, bool *forcible) {
+  struct storing storing = {
+      .attempt = {.key = key, .mode = mode, .forcible = forcible, .place = {.bucket = bucket}}};
+  int status = prepare(dict, &storing, item, ttl);
+  if (hold != NULL) return shmx_attempt_go_on(hold, &storing.attempt, try_set);
+  return status != 0 ? status : shmx_attempt_make(dict, &storing.attempt, try_set);
+}
+
+/* Is there a value that differs in one word at most, and never expires? Then it is the new one, by
+ * one store, as in shmx_entry_rewrite. */
+static inline bool rewrite_word(struct shmx_hold *hold, uint32_t bucket, const shmx_dict_key *key,
+                                const shmx_dict_item *item, uint64_t word) {
+  struct shmx_cell *cell;
+  shmx_short_find(hold->dict, key, bucket, &cell);
+  if (cell == NULL) return false;
+  _Atomic uint64_t *words = cell->words;
+  uint64_t at = SHMX_CELL_HEAD + shmx_words_of(key->length);
+  if (at == SHMX_CELL_WORDS || ((shmx_load(&words[0]) >> 40) & 0x7f) != item->tag ||
+      shmx_load(&words[2]) != 0 || shmx_load(&words[3]) != shmx_pair(item->length, item->flags))
+    return false;
+  atomic_store_explicit(&words[at], word, memory_order_release);
+  return true;
+}
+
+/* A key and a value that are short are looked for without more ado. */
 int shmx_dict_set(shmx_dict *dict, const shmx_dict_key *key, const shmx_dict_item *item,
                   int64_t ttl, uint32_t mode, bool *forcible) {
-  struct storing storing = {.attempt = {.key = key, .mode = mode, .forcible = forcible}};
-  int status = prepare(dict, &storing, item, ttl);
-  return status != 0 ? status : shmx_attempt_make(dict, &storing.attempt, try_set);
+  bool is_short = shmx_key_is_short(key) && item->length - 1 < 8 && item->tag <= 127;
+  if (!is_short || ttl != 0 || (mode & ~(uint32_t)SHMX_DICT_SAFE) != SHMX_DICT_SET)
+    return set(dict, NULL, 0, key, item, ttl, mode, forcible);
+  struct shmx_hold hold;
+  uint64_t word =
+      item->length == 8 ? shmx_whole_word(item->data) : shmx_part_of_word(item->data, item->length);
+  uint32_t bucket = shmx_short_bucket(dict, key);
+  shmx_prefetch(dict, bucket);
+  if (forcible != NULL) *forcible = false;
+  dict->patience = 0;
+  int status = shmx_shard_enter(&hold, dict, bucket >> dict->shard_shift);
+  if (status != 0) return status;
+  if (!rewrite_word(&hold, bucket, key, item, word))
+    return set(dict, &hold, bucket, key, item, ttl, mode, forcible);
+  shmx_shard_leave(&hold);
+  return 0;
 }
 
 /* ---- comparing and storing ---- */

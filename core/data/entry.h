@@ -64,6 +64,49 @@ static inline int shmx_entry_find(const shmx_dict *dict, const shmx_dict_key *ke
   return status < 0 ? status : 0;
 }
 
+/* ---- the short way to an entry whose key is in its first cell ---- */
+
+enum { SHMX_SHORT_KEY = (SHMX_CELL_WORDS - SHMX_CELL_HEAD) * 8 /* bytes, at most */ };
+
+/* Is it one that is short? What cannot be a key is not. Without a branch of its own for integers.
+ */
+static inline bool shmx_key_is_short(const shmx_dict_key *key) {
+  bool wrong = key->is_integer & (key->length != 8);
+  return __builtin_expect(!((key->length > SHMX_SHORT_KEY) | wrong), 1);
+}
+
+/* As shmx_payload_is, of a key that is short. Most have more than 8 bytes, and up to 16. */
+static inline bool shmx_cell_has(const struct shmx_cell *cell, const shmx_dict_key *key) {
+  const unsigned char *bytes = key->data;
+  const _Atomic uint64_t *word = cell->words + SHMX_CELL_HEAD;
+  uint32_t left = key->length;
+  if (left == 16)
+    return shmx_load(&word[0]) == shmx_whole_word(bytes) &&
+           shmx_load(&word[1]) == shmx_whole_word(bytes + 8);
+  for (; left >= 8; left -= 8, bytes += 8)
+    if (shmx_load(word++) != shmx_whole_word(bytes)) return false;
+  return left == 0 || shmx_load(word) == shmx_part_of_word(bytes, left);
+}
+
+/* The number of the first cell of a key that is short, which `found` receives; 0: there is none.
+ * Where that is not to be seen, for what lies there is spoiled, or changes, it is the number of no
+ * cell, and found is NULL. */
+static inline uint32_t shmx_short_find(const shmx_dict *dict, const shmx_dict_key *key,
+                                       uint32_t bucket, struct shmx_cell **found) {
+  uint64_t type =
+      (uint64_t)key->length << 1 | key->is_integer; /* as the bits from INTEGER_KEY on */
+  uint32_t number = shmx_bucket_first(dict, bucket);
+  for (int hops = 0; shmx_is_cell(dict, number); hops++) {
+    struct shmx_cell *cell = shmx_cell_at(dict, number);
+    if (shmx_load(&cell->words[0]) >> 47 == type && shmx_cell_has(cell, key))
+      return *found = cell, number;
+    if (hops == SHMX_HOPS) break;
+    number = shmx_low(shmx_load(&cell->words[1]));
+  }
+  *found = NULL;
+  return shmx_is_cell(dict, number) ? UINT32_MAX : number;
+}
+
 /* Where the value begins. */
 static inline struct shmx_cursor shmx_entry_value(const shmx_dict *dict,
                                                   const struct shmx_entry *entry) {

@@ -100,6 +100,26 @@ static int attempt_here(struct shmx_hold *hold, struct shmx_attempt *attempt,
   return status == -EALREADY ? -EBADMSG : status;
 }
 
+int shmx_attempt_go_on(struct shmx_hold *hold, struct shmx_attempt *attempt,
+                       shmx_attempt_function *function) {
+  shmx_dict *dict = hold->dict;
+  uint32_t number = hold->number;
+  for (int tries = 0; tries < TRIES; tries++) {
+    int status = tries != 0 ? shmx_shard_enter(hold, dict, number) : 0;
+    if (status != 0) return status;
+    status = attempt_here(hold, attempt, function);
+    shmx_shard_leave(hold);
+    if (status == -ERESTART)
+      status = shmx_pool_thaw(dict, hold->frozen);
+    else if (status == -ENOBUFS)
+      status = make_room(dict, attempt);
+    else
+      return status;
+    if (status != 0) return status;
+  }
+  return -ENOSPC;
+}
+
 int shmx_attempt_make(shmx_dict *dict, struct shmx_attempt *attempt,
                       shmx_attempt_function *function) {
   const shmx_dict_key *key = attempt->key;
@@ -108,20 +128,7 @@ int shmx_attempt_make(shmx_dict *dict, struct shmx_attempt *attempt,
   if (attempt->forcible != NULL) *attempt->forcible = false;
   dict->patience = 0;
   attempt->place.bucket = shmx_bucket_of(dict, key);
-  uint32_t number = attempt->place.bucket >> dict->shard_shift;
-  __builtin_prefetch(shmx_bucket_word(dict, attempt->place.bucket)); /* beside the lock */
-  for (int tries = 0; tries < TRIES; tries++) {
-    int status = shmx_shard_enter(&hold, dict, number);
-    if (status != 0) return status;
-    status = attempt_here(&hold, attempt, function);
-    shmx_shard_leave(&hold);
-    if (status == -ERESTART)
-      status = shmx_pool_thaw(dict, hold.frozen);
-    else if (status == -ENOBUFS)
-      status = make_room(dict, attempt);
-    else
-      return status;
-    if (status != 0) return status;
-  }
-  return -ENOSPC;
+  shmx_prefetch(dict, attempt->place.bucket);
+  int status = shmx_shard_enter(&hold, dict, attempt->place.bucket >> dict->shard_shift);
+  return status != 0 ? status : shmx_attempt_go_on(&hold, attempt, function);
 }

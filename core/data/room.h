@@ -27,6 +27,18 @@ typedef int shmx_attempt_function(struct shmx_hold *hold, struct shmx_attempt *a
 int shmx_attempt_make(shmx_dict *dict, struct shmx_attempt *attempt,
                       shmx_attempt_function *function);
 
+/* The same of an attempt whose place.bucket is known, and with it the shard, which is held: it is
+ * left. */
+int shmx_attempt_go_on(struct shmx_hold *hold, struct shmx_attempt *attempt,
+                       shmx_attempt_function *function);
+
+/* Begins to bring in, without waiting for it, what a change in this bucket comes to first. */
+static inline void shmx_prefetch(const shmx_dict *dict, uint32_t bucket) {
+  __builtin_prefetch(shmx_shard_at(dict, bucket >> dict->shard_shift), 1);
+  uint32_t first = shmx_bucket_first(dict, bucket);
+  if (shmx_is_cell(dict, first)) __builtin_prefetch(shmx_cell_at(dict, first), 1);
+}
+
 /* Puts what is new in the attempt's place. */
 int shmx_attempt_put(struct shmx_hold *hold, struct shmx_attempt *attempt,
                      const struct shmx_new *new);

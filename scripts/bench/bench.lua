@@ -129,8 +129,14 @@ function bench.compare_throughputs(contest)
   end
   print_row(contest.what, rate(ours.median), rate(limit.median), ("%.2f"):format(1 / ratio.median),
     ("(%.2f..%.2f)"):format(1 / ratio.high, 1 / ratio.low),
-    target and (">= %g"):format(target) or "-",
+    target and (">= %.3g"):format(target) or "-",
     target and verdict(1 / ratio.median >= target) or "")
+end
+
+-- What each of something needs in bytes, and may.
+function bench.print_bytes(what, bytes, limit, note)
+  print_row(what, ("%.1f B"):format(bytes), ("%.1f B"):format(limit),
+    ("%.2f"):format(bytes / limit), "", "<= 1", verdict(bytes <= limit) .. ", " .. note)
 end
 
 -- ---- Python ----

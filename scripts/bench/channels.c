@@ -311,8 +311,9 @@ static void run_spectator(lua_State *L, struct course *course, int number) {
 }
 
 /* race(runs, warm, count [, watch, n]) --> seconds from the beginning of the first run(count) to
- * the end of the last, each in a process that has called run(warm) before, and the processor's
- * seconds of the first one; meanwhile n processes are in watch(many), and are killed then */
+ * the end of the last, each in a process that has called run(warm) before; the processor's seconds
+ * of the first one, and of the one that needed most; meanwhile n processes are in watch(many), and
+ * are killed then */
 static int channels_race(lua_State *L) {
   int racers = (int)lua_rawlen(L, 1), crowd = (int)luaL_optinteger(L, 5, 0);
   pid_t pids[PROCESSES_MAX];
@@ -334,14 +335,17 @@ static int channels_race(lua_State *L) {
     waitpid(pids[i], NULL, 0);
   }
   double begin = course->results[0].begin, end = course->results[0].end;
+  double longest = course->results[0].seconds;
   for (int i = 1; i < racers; i++) {
     if (course->results[i].begin < begin) begin = course->results[i].begin;
     if (course->results[i].end > end) end = course->results[i].end;
+    if (course->results[i].seconds > longest) longest = course->results[i].seconds;
   }
   lua_pushnumber(L, end - begin);
   lua_pushnumber(L, course->results[0].seconds);
+  lua_pushnumber(L, longest);
   free_course(course);
-  return 2;
+  return 3;
 }
 
 /* distances() --> seconds that a word takes there and back between the nearest two cores, which
