@@ -161,7 +161,7 @@ describe("an installation", function()
     local script = write("messages.lua", readme("Messages go.-```lua\n(.-)```"))
     local result = run(process.lua, { script }, here)
     assert.equal("", result.err)
-    assert.equal('7\t2\tnil\tchannel "jobs" of arena "/post" is empty\tEAGAIN\n6.0\ttrue\nissue 2953\t2952\n'
+    assert.equal('7\t2\tnil\tchannel "jobs" of arena "/post" is empty\tEAGAIN\n6.0\ttrue\nissue 3073\t3072\n'
       .. 'nil\tservice "prices" of arena "/post": no reply came in time\tETIMEDOUT\n', result.out)
   end)
 

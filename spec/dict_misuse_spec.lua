@@ -188,8 +188,9 @@ describe("a dict that is scribbled over", function()
     local seed = os.time()
     math.randomseed(seed)
     local memory <close> = assert(shm.attach(name))
-    local damaged = 0
-    for round = 1, 60 do
+    local damaged, late, round = 0, false, 0
+    while round < 60 and not late do -- a lock that seems to be a living process's is waited for ten seconds: once
+      round = round + 1
       arena:remove "d"
       d = assert(arena:dict("d", "16K"))
       for i = 1, 40 do
@@ -208,12 +209,15 @@ describe("a dict that is scribbled over", function()
           local done, message, _, code = pcall(d[method], d, table.unpack(given))
           assert.is_true(done, ("%s: %s (seed %d)"):format(method, message, seed))
           if code == "EBADMSG" then damaged = damaged + 1 end
+          late = code == "ETIMEDOUT"
+          if late then goto over end
         end
       end
       pcall(function() for _ in pairs(d) do end end)
+      ::over::
     end
     os.remove "/tmp/shm_spec_snapshot"
-    assert.is_true(damaged > 0)
+    assert.is_true(damaged > 0 or late)
   end)
 end)
 

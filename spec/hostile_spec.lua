@@ -6,7 +6,7 @@ local name = "/shm_spec_hostile"
 
 -- Words, from 1, of a channel's and of a topic's memory.
 local TAIL, HEAD, RING = 9, 25, 41
-local TOPIC_TAIL, FLOOR, TOPIC_RING = 9, 10, 25
+local TOPIC_TAIL, FLOOR, TOPIC_RING = 9, 17, 33
 
 local function refused(code, ...)
   local value, message, found = ...
@@ -102,7 +102,7 @@ end)
 describe("a topic that a peer has damaged", function()
   it("says EBADMSG, and goes on when it is mended", function()
     local t = assert(arena:topic("t", 1024))
-    local words = words_of(24 + 1024 // 8)
+    local words = words_of(32 + 1024 // 8)
     local s = assert(t:subscribe { from = "oldest" })
     assert(t:publish "one")
     local saved = words:totable()

@@ -146,8 +146,8 @@ describe("a topic", function()
     local words, s = bytes:view("u64", 0, #bytes // 8), t:subscribe()
     for i = 1, 3 do t:publish(i) end
     assert.same({ 1, 0 }, { s:receive(0) })
-    for i = 9, #words - 1 do -- how many were published; the tail, the floor: that comes to the tail
-      if words[i - 7] == 3 and words[i] == 96 and words[i + 1] == 0 then words[i + 1] = words[i] end
+    for i = 9, #words - 8 do -- how many were published; the tail, the floor: that comes to the tail
+      if words[i - 7] == 3 and words[i] == 96 and words[i + 8] == 0 then words[i + 8] = words[i] end
     end
     refused("has no new message", "EAGAIN", s:receive(0))
     t:finish()

@@ -139,6 +139,12 @@ static int fail(lua_State *L, struct lchannel *self, int status, int end, bool w
   return lerror_return_message(L, status);
 }
 
+static int done(lua_State *L, struct lchannel *self, int status, int end, bool waited) {
+  if (status != 0) return fail(L, self, status, end, waited);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* ---- sending ---- */
 
 struct batch {
@@ -146,7 +152,11 @@ struct batch {
   size_t count, sent;
 };
 
-static int try_send(struct lobject *self, void *context, int64_t deadline) {
+static int try_send(struct lobject *self, void *message, int64_t deadline) {
+  return shmx_channel_send(&((struct lchannel *)self)->channel, message, deadline);
+}
+
+static int try_send_all(struct lobject *self, void *context, int64_t deadline) {
   struct batch *batch = context;
   size_t sent;
   int status =
@@ -161,11 +171,8 @@ static int channel_send(lua_State *L) {
   int64_t deadline = lwait_check_deadline(L, 3);
   lua_settop(L, 3);
   shmx_message message = lvalue_encode(L, 2, shmx_channel_limit(&self->channel));
-  struct batch batch = {&message, 1, 0};
-  int status = lobject_attempt(L, &self->base, try_send, &batch, deadline);
-  if (status != 0) return fail(L, self, status, SHMX_PRODUCER, lwait_is_patient(L, 3));
-  lua_pushboolean(L, 1);
-  return 1;
+  int status = lobject_attempt(L, &self->base, try_send, &message, deadline);
+  return done(L, self, status, SHMX_PRODUCER, lwait_is_patient(L, 3));
 }
 
 /* What is encoded stays on the stack: a hook may change the list while we wait. */
@@ -184,7 +191,8 @@ static int channel_send_all(lua_State *L) {
     batch.messages[i] = lvalue_encode(L, lua_gettop(L), limit);
     if (batch.messages[i].length > limit) return fail(L, self, -EMSGSIZE, SHMX_PRODUCER, true);
   }
-  int status = batch.count != 0 ? lobject_attempt(L, &self->base, try_send, &batch, deadline) : 0;
+  int status =
+      batch.count != 0 ? lobject_attempt(L, &self->base, try_send_all, &batch, deadline) : 0;
   if (status != 0) {
     int results = fail(L, self, status, SHMX_PRODUCER, lwait_is_patient(L, 3));
     lua_pushinteger(L, (lua_Integer)batch.sent);
@@ -202,9 +210,7 @@ static int try_finish(struct lobject *self, void *context, int64_t deadline) {
 static int channel_finish(lua_State *L) {
   struct lchannel *self = check(L);
   int status = lobject_attempt(L, &self->base, try_finish, NULL, SHMX_FOREVER);
-  if (status != 0) return fail(L, self, status, SHMX_PRODUCER, true);
-  lua_pushboolean(L, 1);
-  return 1;
+  return done(L, self, status, SHMX_PRODUCER, true);
 }
 
 /* ---- receiving ---- */
@@ -357,10 +363,8 @@ static int channel_commit(lua_State *L) {
   int status = shmx_arena_object_check(&self->base.object);
   if (status == 0)
     status = shmx_channel_commit(&self->channel, (uint32_t)((uint64_t)count * unit), LVALUE_STRING);
-  if (status != 0) return fail(L, self, status, SHMX_PRODUCER, true);
-  close_window(self, PRODUCER_WINDOW);
-  lua_pushboolean(L, 1);
-  return 1;
+  if (status == 0) close_window(self, PRODUCER_WINDOW);
+  return done(L, self, status, SHMX_PRODUCER, true);
 }
 
 /* The view, and how the bytes are to be read. */
@@ -383,10 +387,8 @@ static int channel_release(lua_State *L) {
   struct lchannel *self = check(L);
   int status = shmx_arena_object_check(&self->base.object);
   if (status == 0) status = shmx_channel_release(&self->channel);
-  if (status != 0) return fail(L, self, status, SHMX_CONSUMER, true);
-  close_window(self, CONSUMER_WINDOW);
-  lua_pushboolean(L, 1);
-  return 1;
+  if (status == 0) close_window(self, CONSUMER_WINDOW);
+  return done(L, self, status, SHMX_CONSUMER, true);
 }
 
 static int channel_fd(lua_State *L) {

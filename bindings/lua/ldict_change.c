@@ -39,7 +39,22 @@ struct change {
   const shmx_dict_item *expected, *desired; /* or NULL */
   int64_t ttl;
   bool forcible;
+  uint64_t seen; /* a hash of what was expected and not found, and how often in a row it was that */
+  uint32_t again;
 };
+
+enum { AGAIN_MAX = 1000 };
+
+/* Who is late finds another value. One that is read again and again, and is never there to be
+ * changed, is that of a spoiled memory. */
+static bool is_stuck(struct change *change) {
+  const shmx_dict_item *item = change->expected;
+  uint64_t hash =
+      item != NULL ? shmx_hash(SHMX_HASH_START + item->tag, item->data, item->length) : 0;
+  change->again = hash == change->seen ? change->again + 1 : 0;
+  change->seen = hash;
+  return change->again == AGAIN_MAX;
+}
 
 static int try_change(lua_State *L, struct ldict *self, struct change *change) {
   int status;
@@ -49,7 +64,7 @@ static int try_change(lua_State *L, struct ldict *self, struct change *change) {
       status = shmx_dict_cas(&self->dict, &change->key.key, change->expected, change->desired,
                              change->ttl, 0, &change->forcible);
   } while (ldict_again(L, status));
-  return status;
+  return status == -EAGAIN && is_stuck(change) ? -EBADMSG : status;
 }
 
 /* The table at 3 is expected: what is there is compared with it, and then expected as it is. */

@@ -78,7 +78,6 @@ int ldict_push_other_value(lua_State *L, const shmx_dict_item *item) {
 
 int ldict_grow(lua_State *L, const struct ldict *self, struct lbuffer *buffer, uint64_t length) {
   if (length > 2 * shmx_dict_capacity(&self->dict)) return -EBADMSG;
-  if (buffer->data != buffer->small) lua_pop(L, 1);
   lbuffer_grow(L, buffer, length);
   return -EMSGSIZE;
 }

@@ -5,6 +5,7 @@ enum { BATCH_BYTES = 16384 };
 
 void ldict_scan_start(lua_State *L, struct ldict_scan *scan, uint64_t cursor) {
   *scan = (struct ldict_scan){.cursor = cursor};
+  lbuffer_start(&scan->buffer);
   lbuffer_grow(L, &scan->buffer, BATCH_BYTES);
 }
 

@@ -15,7 +15,7 @@ void lbuffer_grow(lua_State *L, struct lbuffer *buffer, size_t length) {
   if (buffer->data != buffer->small) lua_pop(L, 1);
   length = (length + 7) & ~(size_t)7; /* topics copy whole words */
   lua_rawgetp(L, LUA_REGISTRYINDEX, &spare);
-  if (lua_rawlen(L, -1) >= length) {
+  if (lua_touserdata(L, -1) != NULL && lua_rawlen(L, -1) >= length) {
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &spare);
   } else {

@@ -95,14 +95,17 @@ int shmx_dict_flush_all(shmx_dict *dict) {
   return 0;
 }
 
-/* Frees in some buckets of a shard; and of the lists that were removed, before it goes on. */
-static int flush_chunk(shmx_dict *dict, uint32_t *bucket, uint64_t most, uint64_t *count) {
+/* Frees in some buckets of a shard; and of the lists that were removed, before it goes on: but not
+ * more often than there can be reason to, for in a spoiled memory they have no end. */
+static int flush_chunk(shmx_dict *dict, uint32_t *bucket, uint32_t *reaps, uint64_t most,
+                       uint64_t *count) {
   struct shmx_hold hold;
   uint32_t number = *bucket >> dict->shard_shift;
   int64_t now = shmx_boottime(), freed = 0;
   int status = shmx_shard_enter(&hold, dict, number);
   if (status != 0) return status;
-  bool reaped = shmx_entry_reap(&hold, CHUNK) == CHUNK;
+  bool reaped = *reaps != 0 && shmx_entry_reap(&hold, CHUNK) == CHUNK;
+  *reaps -= reaped;
   for (int i = 0; !reaped && i < CHUNK && *bucket >> dict->shard_shift == number; i++) {
     freed = shmx_evict_bucket(&hold, *bucket, now, most - *count);
     if (freed < 0) break;
@@ -134,10 +137,11 @@ static int reap_all(shmx_dict *dict) {
 
 int shmx_dict_flush_expired(shmx_dict *dict, uint64_t most, uint64_t *count) {
   uint64_t freed = 0;
+  uint32_t reaps = dict->cells / CHUNK + 1;
   int status = 0;
   if (most == 0) most = UINT64_MAX;
   for (uint32_t bucket = 0; bucket < dict->buckets && freed < most && status == 0;)
-    status = flush_chunk(dict, &bucket, most, &freed);
+    status = flush_chunk(dict, &bucket, &reaps, most, &freed);
   if (status == 0) status = reap_all(dict);
   if (count != NULL) *count = freed;
   return status;

@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-enum { HEAD = 16, UNIT = 16 };
+enum { HEAD = 16, UNIT = 16, STEPS = 16 };
 
 struct shmx_topic_memory {
   /* A cache line for publishers, */
@@ -24,16 +24,18 @@ struct shmx_topic_memory {
   _Atomic uint64_t serial; /* the number of the next message */
   unsigned char unused[48];
   /* one that subscribers look at, */
-  _Atomic uint64_t tail;  /* behind the newest message */
-  _Atomic uint64_t floor; /* the oldest message; below it, nothing holds */
+  _Atomic uint64_t tail; /* behind the newest message */
   _Atomic uint32_t finished;
-  unsigned char unused_too[44];
+  unsigned char unused_too[52];
+  /* one that they look at for each message, and that seldom changes, */
+  _Atomic uint64_t floor; /* the oldest message; below it, nothing holds */
+  unsigned char unused_also[56];
   /* and one that is written only by who sleeps or wakes. */
   struct shmx_event published;
   unsigned char unused_at_last[60];
   _Atomic uint64_t ring[];
 };
-_Static_assert(offsetof(struct shmx_topic_memory, ring) == 192, "the layout in memory");
+_Static_assert(offsetof(struct shmx_topic_memory, ring) == 256, "the layout in memory");
 
 shmx_kind shmx_topic_kind(uint64_t capacity) {
   return shmx_kind_of(SHMX_KIND_TOPIC, sizeof(struct shmx_topic_memory), 1, capacity);
@@ -44,6 +46,10 @@ void shmx_topic_open(shmx_topic *topic, void *memory, uint64_t capacity) {
 }
 
 /* ---- words of the ring ---- */
+
+static uint64_t load(const _Atomic uint64_t *word) {
+  return atomic_load_explicit(word, memory_order_relaxed);
+}
 
 static _Atomic uint64_t *word_at(struct shmx_topic_memory *memory, uint64_t capacity,
                                  uint64_t index) {
@@ -85,11 +91,14 @@ static void copy_in(_Atomic uint64_t *words, const unsigned char *data, uint32_t
 
 /* ---- publishing ---- */
 
-/* The floor behind the first messages, so that `space` bytes from `tail` on overwrite none. A ring
- * that a peer has spoiled is given up up to its tail. */
+/* The floor behind the first messages, so that `space` bytes from `tail` on overwrite none; a step
+ * of a part of the ring, as each takes the floor's line from all subscribers. A ring that a peer
+ * has spoiled is given up up to its tail. */
 static uint64_t raise_floor(struct shmx_topic_memory *memory, uint64_t capacity, uint64_t floor,
                             uint64_t tail, uint64_t space) {
   if (!is_sane(floor, tail, capacity)) return tail;
+  if (tail + space - floor <= capacity) return floor;
+  if (space < capacity / STEPS) space = capacity / STEPS;
   while (tail + space - floor > capacity && floor != tail) {
     uint64_t head = atomic_load_explicit(word_at(memory, capacity, floor), memory_order_relaxed);
     uint64_t length = head & SHMX_RING_PADDING ? to_end(capacity, floor) : space_of((uint32_t)head);
@@ -108,17 +117,14 @@ static void write_message(struct shmx_topic_memory *memory, uint64_t capacity, u
   copy_in(&words[2], message->data, message->length);
 }
 
-static uint64_t load(const _Atomic uint64_t *word) {
-  return atomic_load_explicit(word, memory_order_relaxed);
-}
-
 /* In our turn. Killed before the tail is stored, some of the oldest are lost, and nothing else. */
 static void put(struct shmx_topic_memory *memory, uint64_t capacity, const shmx_message *message) {
   uint64_t tail = load(&memory->tail) & ~(uint64_t)(UNIT - 1);
   uint64_t serial = load(&memory->serial), space = space_of(message->length);
   uint64_t end = to_end(capacity, tail), padding = space > end ? end : 0;
   uint64_t floor = raise_floor(memory, capacity, load(&memory->floor), tail, padding + space);
-  atomic_store_explicit(&memory->floor, floor, memory_order_relaxed);
+  if (floor != load(&memory->floor))
+    atomic_store_explicit(&memory->floor, floor, memory_order_relaxed);
   /* The floor before what overwrites: pairs with the fence in check_floor. */
   atomic_thread_fence(memory_order_release);
   if (padding != 0)
@@ -243,28 +249,36 @@ static int at_end(shmx_subscription *self, bool finished, uint64_t *lost, int64_
 /* How often to be overrun before giving up all that is there. */
 enum { TRIES = 100 };
 
+/* Is there something at the cursor? The publishers' line is not looked at for each message. */
+static bool is_behind(const shmx_subscription *self) {
+  return (int64_t)(self->tail - self->cursor) > 0;
+}
+
 int shmx_subscription_receive(shmx_subscription *self, void *buffer, size_t room,
                               shmx_message *message, uint64_t *lost, int64_t deadline) {
   struct shmx_topic_memory *memory = self->memory;
   *lost = 0;
   for (int tries = 0;;) {
-    bool finished = is_finished(memory); /* before the tail: after it, nothing is published */
-    uint64_t tail = tail_of(memory);
-    if (tail == self->cursor) {
-      int status = at_end(self, finished, lost, deadline);
-      if (status != 0) return status;
-      continue;
+    if (!is_behind(self)) {
+      bool finished = is_finished(memory); /* before the tail: after it, nothing is published */
+      self->tail = tail_of(memory);
+      if (self->tail == self->cursor) {
+        int status = at_end(self, finished, lost, deadline);
+        if (status != 0) return status;
+        continue;
+      }
     }
-    if (tail % UNIT != 0) return -EBADMSG;
-    if (tail - self->cursor > self->capacity) {
-      if (!is_overrun(self)) return -EBADMSG; /* ahead of the tail, which only a lie can be */
+    if (self->tail % UNIT != 0) return self->tail = self->cursor, -EBADMSG;
+    if (self->tail - self->cursor > self->capacity) {
+      /* Ahead of the tail, which only a lie can be; or so far behind. */
+      if (!is_overrun(self)) return self->tail = self->cursor, -EBADMSG;
     } else {
-      int status = take(self, tail, buffer, room, message, lost);
+      int status = take(self, self->tail, buffer, room, message, lost);
       if (status != -EAGAIN) return status;
     }
     if (++tries < TRIES) continue;
     if (shmx_clock_now() >= deadline) return -ETIMEDOUT;
-    self->cursor = tail;
+    self->cursor = self->tail = tail_of(memory);
     tries = 0;
   }
 }

@@ -29,6 +29,7 @@ typedef struct shmx_subscription {
   uint64_t capacity;
   uint64_t cursor; /* the index of the next message */
   uint64_t serial; /* its number, if none is lost */
+  uint64_t tail;   /* where the publishers were when we last looked: they only go on */
   shmx_spin spin;
 } shmx_subscription;
 

@@ -58,7 +58,8 @@ bool shmx_process_lives(shmx_task process);
 /* The process that a thread is of, for messages; its own number where that cannot be seen. */
 uint32_t shmx_task_process(shmx_task task);
 
-/* Cores of the machine. Not those that this process may run on: its peer may be pinned to another. */
+/* Cores of the machine. Not those that this process may run on: its peer may be pinned to another.
+ */
 unsigned shmx_machine_cores(void);
 
 /*

@@ -55,9 +55,10 @@ static inline void shmx_event_notify(struct shmx_event *event) {
 }
 
 /*
- * As shmx_event_notify, but without its fence, which lets no thread go on before its change has come
- * to the other core. Who is about to sleep at that very instant may be missed: so who waits for what
- * is notified lightly looks once more after SHMX_FIRST_LOOK, by when any store has arrived.
+ * As shmx_event_notify, but without its fence, which lets no thread go on before its change has
+ * come to the other core. Who is about to sleep at that very instant may be missed: so who waits
+ * for what is notified lightly looks once more after SHMX_FIRST_LOOK, by when any store has
+ * arrived.
  */
 static inline void shmx_event_notify_lightly(struct shmx_event *event) {
   atomic_signal_fence(memory_order_seq_cst);

@@ -11,7 +11,7 @@
 #include "data/ring.h"
 
 /* As in core/data: the rings of a channel and of a topic, and a service's slots. */
-enum { CHANNEL_RING = 320, TOPIC_RING = 192, AT_SLOTS = 64, SLOT_HEAD = 64 };
+enum { CHANNEL_RING = 320, TOPIC_RING = 256, AT_SLOTS = 64, SLOT_HEAD = 64 };
 
 /* A queue whose end is that of its pages, with guards around these; what its memory was when all
  * was well. */
@@ -103,18 +103,18 @@ static inline size_t place_in_slot(const struct scene *scene, unsigned number) {
 static inline size_t hostile_place(const struct scene *scene, unsigned choice, unsigned number) {
   bool topic = scene->kind == TOPIC;
   size_t producer = scene->at_channel, consumer = producer + 128;
-  static const size_t topics[] = {0, 8, 64, 72, 80}, ends[] = {0, 8, 16, 64};
+  static const size_t topics[] = {0, 8, 64, 72, 128}, ends[] = {0, 8, 16, 64};
   switch (choice % 8) {
   case 0: /* whose turn it is, who has claimed it, how far it has come: tail, or also the floor */
     return topic ? topics[number % 5] : producer + ends[number % 4];
   case 1: /* and the head */
-    return topic ? 128 : consumer + ends[number % 4];
+    return topic ? 192 : consumer + ends[number % 4];
   case 2: /* who sleeps, and whether it is finished */
-    return topic ? number % 2 * 48 + 80 : producer + 256 + number % 3 * 4;
+    return topic ? number % 2 * 120 + 72 : producer + 256 + number % 3 * 4;
   case 3: /* the newest, and what comes next */
     return place_at_index(scene, topic ? 64 : producer + 64, number);
   case 4: /* the oldest */
-    return place_at_index(scene, topic ? 72 : consumer + 64, number);
+    return place_at_index(scene, topic ? 128 : consumer + 64, number);
   case 5: /* a caller's place, or the beginning */
     return scene->kind == SERVICE ? place_in_slot(scene, number) : number % scene->at_ring;
   case 6: /* the ring */

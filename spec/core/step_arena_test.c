@@ -13,10 +13,6 @@ static shmx_arena_object kept, removed, found; /* open in the tester; `found` al
 static shmx_arena_status empty;                /* of the arena with no objects */
 static bool old_may_be_gone;
 
-static bool in_time(int64_t start) {
-  return ms_since(start) < 1000;
-}
-
 static shmx_arena_status status_of(shmx_arena *which) {
   shmx_arena_status status;
   int64_t start = shmx_clock_now();

@@ -31,8 +31,6 @@ static struct shmx_event *event_at(size_t offset) {
 #define readable (event_at(2 * sizeof(struct shmx_end)))
 #define writable (event_at(2 * sizeof(struct shmx_end) + sizeof(struct shmx_event)))
 
-#define in_time(start) (ms_since(start) < 1000)
-
 static void open_mine(void) {
   shmx_channel_open(&channel, ground->memory, RING);
   shmx_channel_spin(&channel, 0);
@@ -96,13 +94,13 @@ static void others_go_on(void) {
   int64_t start = shmx_clock_now();
   void *data;
   shmx_message message;
-  CHECK(send_number(&channel, 77, in_ms(1000)) == 0);
-  CHECK(receive_number(&channel, in_ms(1000)) == 77);
+  CHECK(send_number(&channel, 77, in_ms(longest_wait())) == 0);
+  CHECK(receive_number(&channel, in_ms(longest_wait())) == 77);
   CHECK(shmx_channel_claim(&channel, SHMX_PRODUCER | SHMX_CONSUMER) == 0);
-  CHECK(shmx_channel_reserve(&channel, LONGEST_TOLD, &data, in_ms(1000)) == 0);
+  CHECK(shmx_channel_reserve(&channel, LONGEST_TOLD, &data, in_ms(longest_wait())) == 0);
   tell(data, 78);
   CHECK(shmx_channel_commit(&channel, length_of(78), 78) == 0);
-  CHECK(shmx_channel_peek(&channel, &message, in_ms(1000)) == 0);
+  CHECK(shmx_channel_peek(&channel, &message, in_ms(longest_wait())) == 0);
   CHECK(number_of(&message) == 78);
   CHECK(shmx_channel_release(&channel) == 0);
   check_room(&channel);
@@ -245,10 +243,10 @@ static void finish(void) {
 static void finishes(void) {
   int64_t start = shmx_clock_now();
   bool done = stepped.done;
-  int status = send_number(&channel, plan.sent, in_ms(1000));
+  int status = send_number(&channel, plan.sent, in_ms(longest_wait()));
   CHECK(status == -EPIPE || (!done && status == 0));
   plan.adds = status == 0;
-  CHECK(shmx_channel_finish(&channel, in_ms(1000)) == 0);
+  CHECK(shmx_channel_finish(&channel, in_ms(longest_wait())) == 0);
   stepped.done = true;
   CHECK(in_time(start));
   drain(&channel, -EPIPE);
@@ -344,7 +342,7 @@ static void receiver_goes_on(void) {
   int64_t start = shmx_clock_now();
   bool committed = ends[0].index != 64;
   CHECK(committed || !stepped.done);
-  if (!committed) CHECK(send_number(&channel, 1, in_ms(1000)) == 0);
+  if (!committed) CHECK(send_number(&channel, 1, in_ms(longest_wait())) == 0);
   pthread_join(bystander, NULL);
   CHECK(in_time(start) && outcome == 1);
   plan.first = plan.sent = 2;
@@ -362,7 +360,7 @@ static void sender_goes_on(void) {
   int64_t start = shmx_clock_now();
   bool taken = ends[1].index != 64;
   CHECK(taken || (!stepped.done && told == 0));
-  if (!taken) CHECK(receive_number(&channel, in_ms(1000)) == 26);
+  if (!taken) CHECK(receive_number(&channel, in_ms(longest_wait())) == 26);
   pthread_join(bystander, NULL);
   CHECK(in_time(start) && outcome == 0);
   plan.first++;
@@ -378,7 +376,7 @@ static void prepare_finished_receiver(void) {
 
 static void finish_goes_on(void) {
   int64_t start = shmx_clock_now();
-  CHECK(shmx_channel_finish(&channel, in_ms(1000)) == 0);
+  CHECK(shmx_channel_finish(&channel, in_ms(longest_wait())) == 0);
   pthread_join(bystander, NULL);
   CHECK(in_time(start) && outcome == -EPIPE);
   CHECK(send_number(&channel, 1, 0) == -EPIPE);

@@ -19,8 +19,6 @@ static struct {
   bool evicts;                   /* others may go */
 } plan;
 
-#define in_time(start) (ms_since(start) < 1000)
-
 static const char *long_text(char letter, size_t length) {
   static char text[TEXT];
   memset(text, letter, length);
@@ -289,7 +287,8 @@ static int begin_task(bool *ours) {
   shmx_dict_key key = text_key("k");
   shmx_dict_item item;
   char buffer[TEXT];
-  return shmx_dict_fetch_begin(&dict, &key, buffer, sizeof buffer, &item, ours, in_ms(1000));
+  return shmx_dict_fetch_begin(&dict, &key, buffer, sizeof buffer, &item, ours,
+                               in_ms(longest_wait()));
 }
 
 static void fetch(void) {

@@ -23,10 +23,6 @@ static void prepare(void) {
   open_all();
 }
 
-static bool in_time(int64_t start) {
-  return ms_since(start) < 1000;
-}
-
 static bool got(int status) {
   return status == 0 || status == -EOWNERDEAD;
 }
@@ -64,7 +60,7 @@ static void prepare_bystander(void) {
 /* There is something now, and it is said. */
 static void put_one(void) {
   int64_t start = shmx_clock_now();
-  CHECK(got(shmx_mutex_lock(&mutex, in_ms(1000))));
+  CHECK(got(shmx_mutex_lock(&mutex, in_ms(longest_wait()))));
   ground->one = 1;
   CHECK(shmx_mutex_unlock(&mutex) == 0);
   shmx_condition_notify(&condition);
@@ -88,7 +84,7 @@ static void bystander_goes_on(void) {
 /* ---- a victim that waits, or notifies ---- */
 
 static void lock(void) {
-  EXPECT(shmx_mutex_lock(&mutex, in_ms(1000)) == 0);
+  EXPECT(shmx_mutex_lock(&mutex, in_ms(longest_wait())) == 0);
 }
 
 static void wait_20_ms(void) {
@@ -220,7 +216,7 @@ static void *meet_once(void *lasts) {
   bool last = false;
   int status;
   do
-    status = shmx_barrier_wait(&same, in_ms(1000), &last);
+    status = shmx_barrier_wait(&same, in_ms(longest_wait()), &last);
   while (status == -EOWNERDEAD);
   CHECK(status == 0);
   atomic_fetch_add((_Atomic int *)lasts, last);
@@ -237,7 +233,7 @@ static void barrier_goes_on(void) {
       meet_once(&lasts);
     } else {
       bool last;
-      CHECK(shmx_barrier_wait(&barrier, in_ms(1000), &last) == 0);
+      CHECK(shmx_barrier_wait(&barrier, in_ms(longest_wait()), &last) == 0);
       lasts += last;
     }
     pthread_join(thread, NULL);

@@ -53,10 +53,6 @@ static bool is_refused(int (*call)(void)) {
   return in_thread(call) == -ETIMEDOUT;
 }
 
-static bool in_time(int64_t start) {
-  return ms_since(start) < 1000;
-}
-
 static bool got(int status) {
   return status == 0 || status == -EOWNERDEAD;
 }
@@ -102,7 +98,7 @@ static void prepare_dead_owner(void) {
 static void mutex_goes_on(void) {
   bool held = shmx_task_number(words()[0]) != 0 || words()[0] & SHMX_LOCK_DIED;
   int64_t start = shmx_clock_now();
-  int status = shmx_mutex_lock(&mine.mutex, in_ms(1000));
+  int status = shmx_mutex_lock(&mine.mutex, in_ms(longest_wait()));
   CHECK(in_time(start));
   CHECK(status == (held ? -EOWNERDEAD : 0));
   CHECK(status != 0 || ground->one == ground->other);
@@ -160,19 +156,19 @@ static void bystander_goes_on(void) {
 /* ---- who closes for a thread that has ended, while another takes over ---- */
 
 static int lock_mine(void) {
-  return shmx_mutex_lock(&mine.mutex, in_ms(1000));
+  return shmx_mutex_lock(&mine.mutex, in_ms(longest_wait()));
 }
 
 static int write_mine(void) {
-  return shmx_rwlock_write(&mine.rwlock, in_ms(1000));
+  return shmx_rwlock_write(&mine.rwlock, in_ms(longest_wait()));
 }
 
 static int read_mine(void) {
-  return shmx_rwlock_read(&mine.rwlock, in_ms(1000));
+  return shmx_rwlock_read(&mine.rwlock, in_ms(longest_wait()));
 }
 
 static int acquire_mine(void) {
-  return shmx_semaphore_acquire(&mine.semaphore, 2, in_ms(1000));
+  return shmx_semaphore_acquire(&mine.semaphore, 2, in_ms(longest_wait()));
 }
 
 static void lock_by_thread(void) {
@@ -266,14 +262,14 @@ static void rwlock_goes_on(void) {
   for (int slot = 0; slot < SHMX_READERS; slot++)
     read_at_death |= words()[8 + slot] != 0;
   int64_t start = shmx_clock_now();
-  int status = shmx_rwlock_read(&mine.rwlock, in_ms(1000));
+  int status = shmx_rwlock_read(&mine.rwlock, in_ms(longest_wait()));
   CHECK(in_time(start));
   CHECK(status == (damaged ? -EOWNERDEAD : 0));
   CHECK(damaged || ground->one == ground->other);
   CHECK(is_refused(try_writing));
   CHECK(shmx_rwlock_unlock(&mine.rwlock) == 0);
   start = shmx_clock_now();
-  status = shmx_rwlock_write(&mine.rwlock, in_ms(1000));
+  status = shmx_rwlock_write(&mine.rwlock, in_ms(longest_wait()));
   CHECK(in_time(start));
   CHECK(got(status) && (status == -EOWNERDEAD || !damaged));
   CHECK(damaged || (status != 0) <= read_at_death);
@@ -359,7 +355,7 @@ static void semaphore_goes_on(void) {
   bool died = words()[8] != 0 || words()[9] != 0 || words()[10] != 0;
   CHECK(shmx_semaphore_value(&mine.semaphore) == PERMITS);
   int64_t start = shmx_clock_now();
-  int status = shmx_semaphore_acquire(&mine.semaphore, PERMITS, in_ms(1000));
+  int status = shmx_semaphore_acquire(&mine.semaphore, PERMITS, in_ms(longest_wait()));
   CHECK(in_time(start));
   CHECK(status == (died ? -EOWNERDEAD : 0));
   CHECK(shmx_semaphore_value(&mine.semaphore) == 0);
@@ -369,7 +365,7 @@ static void semaphore_goes_on(void) {
 }
 
 static void take_permits(void) {
-  CHECK(got(shmx_semaphore_acquire(&mine.semaphore, PERMITS, in_ms(1000))));
+  CHECK(got(shmx_semaphore_acquire(&mine.semaphore, PERMITS, in_ms(longest_wait()))));
 }
 
 static void still_have_permits(void) {

@@ -18,8 +18,7 @@ static struct {
   shmx_request call, request;
 } mine; /* the tester's; the victim inherits a copy */
 
-#define told        (*(_Atomic uint64_t *)(void *)ground->second)
-#define in_time(at) (ms_since(at) < 1000)
+#define told (*(_Atomic uint64_t *)(void *)ground->second)
 
 static uint64_t first, published; /* what the topic had before: from, to */
 static bool publishes;            /* the deed: one more */
@@ -77,7 +76,7 @@ static void read_to(shmx_subscription *subscription, uint64_t expected, uint64_t
 static void topic_goes_on(void) {
   int64_t start = shmx_clock_now();
   uint64_t lost;
-  CHECK(publish_number(&mine.topic, MARK, in_ms(1000)) == 0);
+  CHECK(publish_number(&mine.topic, MARK, in_ms(longest_wait())) == 0);
   CHECK(in_time(start));
   shmx_subscription late;
   CHECK(shmx_topic_subscribe(&mine.topic, true, 0, 0, &late) == 0);
@@ -158,13 +157,13 @@ static void *read_next(void *unused) {
 static void prepare_reader(void) {
   prepare_few();
   bystander = start_thread(read_next, NULL);
-  struct shmx_event *event = (struct shmx_event *)(void *)(ground->memory + 128);
+  struct shmx_event *event = (struct shmx_event *)(void *)(ground->memory + 192);
   CHECK(UNTIL(event->word & SHMX_EVENT_SLEEPERS));
 }
 
 static void bystander_goes_on(void) {
   int64_t start = shmx_clock_now();
-  CHECK(publish_number(&mine.topic, MARK, in_ms(1000)) == 0);
+  CHECK(publish_number(&mine.topic, MARK, in_ms(longest_wait())) == 0);
   pthread_join(bystander, NULL);
   CHECK(in_time(start));
   CHECK(!stepped.done || outcome == (int64_t)published);
@@ -178,7 +177,7 @@ static void finish_topic(void) {
 static void topic_is_finished(void) {
   uint64_t lost, number = first;
   int64_t start = shmx_clock_now();
-  CHECK(shmx_topic_finish(&mine.topic, in_ms(1000)) == 0);
+  CHECK(shmx_topic_finish(&mine.topic, in_ms(longest_wait())) == 0);
   CHECK(publish_number(&mine.topic, 1, 0) == -EPIPE);
   for (; number < published; number++)
     CHECK(next_number(&mine.oldest, &lost, 0) == (int64_t)number);
@@ -193,7 +192,7 @@ enum { CALL = 7, ANSWER = 8, LAST_ANSWER = 10 };
 static int begin_call(uint64_t number, shmx_request *call) {
   unsigned char bytes[LONGEST_TOLD];
   shmx_message message = message_of(bytes, number);
-  return shmx_service_begin(&mine.service, &message, in_ms(1000), call);
+  return shmx_service_begin(&mine.service, &message, in_ms(longest_wait()), call);
 }
 
 static int64_t await_answer(const shmx_request *call, int64_t deadline) {
@@ -299,7 +298,7 @@ static void call_goes_on(void) {
   CHECK(number == -ETIMEDOUT || number == CALL);
   CHECK(!stepped.done || number == -ETIMEDOUT);
   if (number == CALL) CHECK(answer(&request, LAST_ANSWER) == 0);
-  reply = await_answer(&mine.call, in_ms(1000));
+  reply = await_answer(&mine.call, in_ms(longest_wait()));
   CHECK(in_time(start));
   CHECK(number == CALL ? reply == LAST_ANSWER : reply == ANSWER || reply == -EOWNERDEAD);
   shmx_service_end(&mine.service, &mine.call);
@@ -307,7 +306,7 @@ static void call_goes_on(void) {
 }
 
 static void answer_goes_on(void) {
-  int64_t start = shmx_clock_now(), reply = await_answer(&mine.call, in_ms(1000));
+  int64_t start = shmx_clock_now(), reply = await_answer(&mine.call, in_ms(longest_wait()));
   CHECK(in_time(start));
   CHECK(reply == ANSWER || (!stepped.done && reply == -EOWNERDEAD));
   shmx_service_end(&mine.service, &mine.call);

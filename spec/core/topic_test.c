@@ -4,7 +4,7 @@
  */
 #include "messages.h"
 
-enum { RING = 256, MEMORY = 192 + RING, SERIAL = 1, TAIL = 8, FLOOR = 9 };
+enum { RING = 256, MEMORY = 256 + RING, SERIAL = 1, TAIL = 8, FLOOR = 16 };
 
 static shmx_topic topic;
 static unsigned char *memory;
