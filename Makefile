@@ -54,7 +54,7 @@ PEERS_PACKAGES = liblmdb-dev redis-tools php-cli php-apcu nginx libnginx-mod-htt
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev util-linux
 
 # What make fuzz fuzzes, for how long each, and with how many processes.
-FUZZ ?= arena queue
+FUZZ ?= arena queue dict
 SECONDS ?= 600
 JOBS ?= 2
 
@@ -103,7 +103,7 @@ torture: setup-test ## kill at every instruction, and 2,000 times at random (min
 	@SHM_KILLS=2000 spec/support/isolate $(BUILD)/spec/torture_channel_test
 	@SHM_KILLS=2000 spec/support/isolate $(BUILD)/spec/torture_dict_test
 
-fuzz: setup-fuzz ## fuzz the memory of arenas, and of queues (10 minutes each; SECONDS=n, FUZZ=queue)
+fuzz: setup-fuzz ## fuzz the memory of arenas, queues and dicts (10 minutes each; SECONDS=n, FUZZ=queue)
 	@$(MAKE) --no-print-directory $(FUZZ:%=$(BUILD)/fuzz/spec/%_fuzz) BUILD=$(BUILD)/fuzz CC=clang \
 	  SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
 	  -fno-omit-frame-pointer"
@@ -166,7 +166,7 @@ upper = $(shell echo $(1) | tr a-z A-Z)
 
 check: programs $(if $(SANITIZE),,$(BUILD)/spec/models)
 	@for test in $(TESTS); do spec/support/isolate $$test || exit 1; done
-	@for target in arena queue; do spec/support/isolate $(BUILD)/spec/$${target}_replay \
+	@for target in arena queue dict; do spec/support/isolate $(BUILD)/spec/$${target}_replay \
 	  spec/fuzz/corpus/$$target || exit 1; done
 	@$(RUN) $(PRELOAD) spec/support/isolate $(BUSTED)
 	@$(if $(SANITIZE),,cat $(BUILD)/spec/models)
@@ -177,11 +177,11 @@ $(BUILD)/spec/models: $(wildcard spec/model/*)
 	@CC='$(CC)' spec/model/check.sh $(@D)/model >$@
 
 # For the thread sanitizer, which knows neither processes nor what is loaded into a Lua without it.
-threads: $(BUILD)/spec/threads_test $(BUILD)/spec/threads_data_test
+threads: $(filter $(BUILD)/spec/threads%,$(TESTS))
 	@for test in $^; do TSAN_OPTIONS=halt_on_error=1 spec/support/isolate $$test || exit 1; done
 
 programs: $(LIBRARIES) $(PEERS) $(HOSTS) $(TESTS) $(BUILD)/spec/arena_replay \
-  $(BUILD)/spec/queue_replay $(BUILD)/spec/lowlevel.so $(BUILD)/spec/gcstress
+  $(BUILD)/spec/queue_replay $(BUILD)/spec/dict_replay $(BUILD)/spec/lowlevel.so $(BUILD)/spec/gcstress
 
 # ---- from sources to libraries ----
 
@@ -228,11 +228,12 @@ $(BUILD)/spec/%_test: $(BUILD)/obj/spec/core/%_test.o $(BUILD)/libshmx.a
 # These see a system that is made up: spec/fuzz/world.h.
 WORLD = $(BUILD)/obj/spec/fuzz/world.o
 WRAP = $(patsubst %,-Wl$(comma)--wrap=shmx_%,\
-  clock_now futex_wait futex_wake task_lives process_lives)
+  clock_now boottime random futex_wait futex_wake task_lives process_lives)
 comma = ,
+MADE_UP = $(filter $(BUILD)/spec/corrupt%,$(TESTS))
 
-$(BUILD)/spec/corrupt_test $(BUILD)/spec/corrupt_queue_test: $(WORLD)
-$(BUILD)/spec/corrupt_test $(BUILD)/spec/corrupt_queue_test: LDLIBS = $(WRAP)
+$(MADE_UP): $(WORLD)
+$(MADE_UP): LDLIBS = $(WRAP)
 
 $(BUILD)/spec/%_replay: $(BUILD)/obj/spec/fuzz/%_fuzz.o $(BUILD)/obj/spec/fuzz/replay.o $(WORLD) \
   $(BUILD)/libshmx.a

@@ -345,6 +345,7 @@ describe("removing", function()
         local call = timeout == "" and wait[2] or wait[2]:gsub("locked%(%)%)$", "locked(), 20)"):gsub("%(%)$", "(20)")
         local waiter = peers.waiting(name, [[
           local function locked() local m = a:mutex "mine" assert(m:lock()) return m end
+          local open = ]] .. wait[2]:match "^a:%w+%b()" .. [[
           say "waits" local done, message, code = ]] .. call .. [[ print(done, code)
           if a:mutex("mine"):trylock() then a:mutex("mine"):unlock() end]])
         assert.is_true(arena:remove(wait[3]))

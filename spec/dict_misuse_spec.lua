@@ -5,6 +5,7 @@ local lowlevel = require "lowlevel"
 local process = require "spec.support.process"
 
 local name = "/shm_spec_dict"
+local snapshot = ("/tmp/shm_spec_snapshot_%d"):format(require("luv").os_getpid()) -- other runs have their own
 
 local arena, d
 before_each(function()
@@ -27,7 +28,7 @@ local arguments = {
   lpush = { "k", 1 }, rpush = { "k", 1 }, lpop = { "k" }, rpop = { "k" }, llen = { "k" }, cas = { "k", 1, 2 },
   update = { "k", nothing }, fetch = { "k", 1, nothing }, get_all = { { "k" } }, set_all = { { k = 1 } },
   get_keys = {}, scan = {}, flush_all = {}, flush_expired = {}, capacity = {}, free_space = {}, stat = {},
-  snapshot = { "/tmp/shm_spec_snapshot" }, restore = { "/dev/null" },
+  snapshot = { snapshot }, restore = { "/dev/null" },
 }
 
 local function methods()
@@ -131,7 +132,7 @@ describe("a dict that is closed", function()
     raises("closed", walk)
     raises("is at work, or has failed", walk)
     assert.equal('dict "d" (closed)', tostring(d))
-    assert.is_nil(io.open "/tmp/shm_spec_snapshot")
+    assert.is_nil(io.open(snapshot))
   end)
 
   it("in the middle of its own call raises, or has done it", function()
@@ -179,7 +180,7 @@ describe("a dict that is removed", function()
       end
     end
     raises("was removed", pairs(d))
-    assert.is_nil(io.open "/tmp/shm_spec_snapshot")
+    assert.is_nil(io.open(snapshot))
   end)
 end)
 
@@ -216,7 +217,7 @@ describe("a dict that is scribbled over", function()
       pcall(function() for _ in pairs(d) do end end)
       ::over::
     end
-    os.remove "/tmp/shm_spec_snapshot"
+    os.remove(snapshot)
     assert.is_true(damaged > 0 or late)
   end)
 end)

@@ -108,6 +108,7 @@ int shmx_dict_set(shmx_dict *dict, const shmx_dict_key *key, const shmx_dict_ite
   uint32_t bucket = shmx_short_bucket(dict, key);
   shmx_prefetch(dict, bucket);
   if (forcible != NULL) *forcible = false;
+  dict->patience = 0;
   int status = shmx_shard_enter(&hold, dict, bucket >> dict->shard_shift);
   if (status != 0) return status;
   if (!rewrite_word(&hold, bucket, key, item, word))

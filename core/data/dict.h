@@ -9,8 +9,9 @@
  * A handle is used by one thread at a time; the memory by any number of threads and processes.
  * After fork both processes may use the handle. All functions return 0 or a negative errno. They
  * wait only for others who are in the dict for microseconds; if one of those is stopped, ETIMEDOUT
- * after ten seconds. EINTR: a signal came meanwhile, and nothing was changed. EBADMSG: the memory
- * says what cannot be. EFAULT: it is gone. Any function but open and close may return these four.
+ * after ten seconds in all. EINTR: a signal came meanwhile, and nothing was changed. EBADMSG: the
+ * memory says what cannot be. EFAULT: it is gone. Any function but open and close may return these
+ * four.
  *
  * Times to live are nanoseconds, and go on while the machine sleeps (CLOCK_BOOTTIME).
  */
@@ -44,6 +45,7 @@ typedef struct shmx_dict {
   uint32_t shards, buckets, cells; /* how many there are */
   uint32_t at_buckets, at_cells;   /* where they begin, in units of 64 bytes */
   uint32_t shard_shift;            /* the number of a bucket, shifted, is that of its shard */
+  int64_t patience;                /* how long this call waits for others; 0: it has not yet */
   uint32_t hits, misses;           /* since they were last added to those in the memory */
 } shmx_dict;
 

@@ -137,6 +137,14 @@ int shmx_entry_build(struct shmx_hold *hold, uint32_t first, const struct shmx_n
 void shmx_entry_put(struct shmx_hold *hold, const struct shmx_place *place,
                     const struct shmx_built *built);
 
+/* Takes the entry of this place out; the place is that of the next then, as by shmx_place_next: so
+ * where links lie, too, nobody goes farther than SHMX_HOPS in all. */
+static inline int shmx_place_remove(struct shmx_hold *hold, struct shmx_place *place) {
+  uint32_t next = shmx_entry_next(&place->entry);
+  shmx_entry_put(hold, place, NULL);
+  return shmx_place_load(hold->dict, place, next);
+}
+
 /*
  * Gives the entry of this place the value that is new, without cells: where its length is the same
  * and few words differ. False where that cannot be.

@@ -20,10 +20,9 @@ int64_t shmx_evict_bucket(struct shmx_hold *hold, uint32_t bucket, int64_t now, 
   while (status == 1) {
     int64_t expiry = shmx_entry_expiry(&place.entry);
     if (expiry != 0 && expiry <= now && (uint64_t)count < most) {
-      shmx_entry_put(hold, &place, NULL);
+      status = shmx_place_remove(hold, &place);
       count_one(&hold->shard->expired);
       count++;
-      status = shmx_place_first(hold->dict, &place);
     } else {
       if (expiry != 0) shmx_expiry_lower(&hold->shard->lap, expiry);
       status = shmx_place_next(hold->dict, &place);

@@ -43,9 +43,12 @@ static int try_begin(struct shmx_hold *hold, struct shmx_attempt *attempt) {
   return shmx_attempt_put(hold, attempt, &task);
 }
 
+/* After the deadline there is one look more, for what is to be had at once: a word that changes all
+ * the time keeps nobody. */
 int shmx_dict_fetch_begin(shmx_dict *dict, const shmx_dict_key *key, void *buffer, size_t room,
                           shmx_dict_item *item, bool *ours, int64_t deadline) {
   struct fetching fetching = {.attempt = {.key = key}};
+  bool late = false;
   *ours = false;
   for (;;) {
     int status = shmx_dict_get(dict, key, buffer, room, item);
@@ -53,14 +56,14 @@ int shmx_dict_fetch_begin(shmx_dict *dict, const shmx_dict_key *key, void *buffe
     status = shmx_attempt_make(dict, &fetching.attempt, try_begin);
     *ours = status == 0;
     if (status != -EINPROGRESS && status != -EEXIST) return status;
-    if (status == -EEXIST) continue;
-    if (!shmx_task_lives(fetching.owner)) {
-      fetching.dead = fetching.owner;
-      continue;
-    }
+    bool dead = status == -EINPROGRESS && !shmx_task_lives(fetching.owner);
+    if (dead) fetching.dead = fetching.owner;
+    bool at_once = dead || status == -EEXIST, over = shmx_clock_now() >= deadline;
+    if (over && (late || !at_once)) return -ETIMEDOUT;
+    late = over;
+    if (at_once) continue;
     struct shmx_shard *shard =
         shmx_shard_at(dict, fetching.attempt.place.bucket >> dict->shard_shift);
-    if (shmx_clock_now() >= deadline) return -ETIMEDOUT;
     status = shmx_event_wait(&shard->made, fetching.ticket, deadline);
     if (status != 0) return status;
   }
@@ -113,11 +116,8 @@ int64_t shmx_fetch_bury(struct shmx_hold *hold, uint32_t bucket) {
   while (status == 1) {
     bool dead = shmx_entry_kind(&place.entry) == SHMX_PENDING &&
                 !shmx_task_lives(owner_of(hold->dict, &place.entry));
-    if (dead) {
-      shmx_entry_put(hold, &place, NULL);
-      count++;
-    }
-    status = dead ? shmx_place_first(hold->dict, &place) : shmx_place_next(hold->dict, &place);
+    count += dead;
+    status = dead ? shmx_place_remove(hold, &place) : shmx_place_next(hold->dict, &place);
   }
   return status < 0 ? status : count;
 }

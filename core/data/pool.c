@@ -8,11 +8,13 @@
  */
 #include "data/shard.h"
 
-static int enter(struct shmx_hold *hold) {
+static int enter(struct shmx_hold *hold, bool waits) {
   struct shmx_dict_memory *memory = hold->dict->memory;
   int status = 0;
-  if (!shmx_lock_try(&memory->lock, shmx_self()->task))
-    status = shmx_lock_acquire(&memory->lock, shmx_clock_now() + SHMX_DICT_PATIENCE);
+  if (!shmx_lock_try(&memory->lock, shmx_self()->task)) {
+    if (!waits) return -EAGAIN;
+    status = shmx_lock_acquire(&memory->lock, shmx_patience(hold->dict));
+  }
   if (status != 0 && status != -EOWNERDEAD) return status;
   uint64_t frozen = shmx_load(&memory->frozen);
   if (frozen != 0 && frozen != hold->number + UINT64_C(1) && frozen <= hold->dict->shards) {
@@ -32,7 +34,7 @@ int shmx_pool_thaw(shmx_dict *dict, uint32_t frozen) {
   struct shmx_hold hold;
   int status = shmx_shard_enter(&hold, dict, frozen);
   if (status != 0) return status;
-  status = enter(&hold);
+  status = enter(&hold, true);
   if (status == 0) leave(&hold);
   shmx_shard_leave(&hold);
   return status == -ERESTART ? 0 : status;
@@ -51,12 +53,14 @@ static uint32_t less(uint32_t count, uint64_t by) {
   return by < count ? count - (uint32_t)by : 0;
 }
 
-/* The first cells of a list, at most so many: the last of them, and which cell is next. */
+/* The first cells of a list, at most so many, and never more than there are: a list that lies may
+ * be a ring. The last of them, and which cell is next. */
 static uint64_t walk(const shmx_dict *dict, uint32_t first, uint64_t most, uint32_t *last,
                      uint32_t *rest) {
   uint64_t count = 0;
   *last = 0;
   *rest = shmx_is_cell(dict, first) ? first : 0;
+  if (most > dict->cells) most = dict->cells;
   while (count < most && *rest != 0) {
     *last = *rest;
     *rest = shmx_more(dict, *rest);
@@ -104,7 +108,7 @@ int shmx_pool_take(struct shmx_hold *hold, uint64_t count) {
   uint64_t have = shmx_high(shmx_load(&hold->shard->free));
   if (have >= count) return 0;
   uint64_t needed = count - have, batch = shmx_batch(hold->dict), taken = 0;
-  int status = enter(hold);
+  int status = enter(hold, true);
   if (status != 0) return status;
   uint64_t wanted = needed > batch ? needed : batch;
   if (shmx_pool_count(hold->dict) >= needed) {
@@ -115,10 +119,10 @@ int shmx_pool_take(struct shmx_hold *hold, uint64_t count) {
   return taken >= needed ? 0 : -ENOBUFS;
 }
 
-int shmx_pool_give(struct shmx_hold *hold, uint64_t count) {
+int shmx_pool_give(struct shmx_hold *hold, uint64_t count, bool waits) {
   uint32_t last, rest;
   count = walk(hold->dict, shmx_low(shmx_load(&hold->shard->free)), count, &last, &rest);
-  int status = count != 0 ? enter(hold) : 0;
+  int status = count != 0 ? enter(hold, waits) : 0;
   if (count == 0 || status != 0) return status;
   move(hold, &hold->shard->free, &hold->dict->memory->free, count, last, rest);
   leave(hold);

@@ -40,6 +40,7 @@ static int look(const shmx_dict *dict, const shmx_dict_key *key, struct shmx_pla
 static int look_locked(shmx_dict *dict, const shmx_dict_key *key, struct shmx_place *place,
                        void *buffer, size_t room, shmx_dict_item *item) {
   struct shmx_hold hold;
+  dict->patience = 0;
   int status = shmx_shard_enter(&hold, dict, place->bucket >> dict->shard_shift);
   if (status != 0) return status;
   status = look(dict, key, place, buffer, room, item);

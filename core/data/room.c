@@ -61,7 +61,7 @@ static int give_some(shmx_dict *dict, uint32_t number, uint64_t share,
   if (status != 0) return status;
   status = shmx_evict(&hold, share, attempt->mode & SHMX_DICT_SAFE, attempt->forcible);
   if (shmx_free_cells(&hold) != 0) {
-    if (status == 0) status = shmx_pool_give(&hold, dict->cells);
+    if (status == 0) status = shmx_pool_give(&hold, dict->cells, true);
     *gave = status == 0;
   }
   shmx_shard_leave(&hold);
@@ -96,7 +96,7 @@ static int attempt_here(struct shmx_hold *hold, struct shmx_attempt *attempt,
     if (status == 0) status = function(hold, attempt);
   }
   if (shmx_load(&hold->shard->doomed) != 0) shmx_entry_reap(hold, REAPED);
-  shmx_pool_level(hold); /* if not now, the next one does */
+  shmx_pool_level(hold);
   return status == -EALREADY ? -EBADMSG : status;
 }
 
@@ -126,6 +126,7 @@ int shmx_attempt_make(shmx_dict *dict, struct shmx_attempt *attempt,
   struct shmx_hold hold;
   if (key->length > SHMX_DICT_KEY_MAX || (key->is_integer && key->length != 8)) return -EINVAL;
   if (attempt->forcible != NULL) *attempt->forcible = false;
+  dict->patience = 0;
   attempt->place.bucket = shmx_bucket_of(dict, key);
   shmx_prefetch(dict, attempt->place.bucket);
   int status = shmx_shard_enter(&hold, dict, attempt->place.bucket >> dict->shard_shift);

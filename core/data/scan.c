@@ -55,6 +55,7 @@ int shmx_dict_scan(shmx_dict *dict, uint64_t *cursor, bool keys_only, uint64_t m
   struct scanning scanning = {.batch = {.data = buffer, .room = room, .keys_only = keys_only},
                               .now = shmx_boottime()};
   *length = 0;
+  dict->patience = 0;
   if (*cursor >= dict->buckets) return -EINVAL;
   do {
     int status = snapshot(dict, (uint32_t)*cursor, &scanning);
@@ -82,6 +83,7 @@ static int expire_bucket(struct shmx_hold *hold, uint32_t bucket) {
 /* One store each: so the log is not needed. */
 int shmx_dict_flush_all(shmx_dict *dict) {
   struct shmx_hold hold;
+  dict->patience = 0;
   for (uint32_t bucket = 0; bucket < dict->buckets;) {
     uint32_t number = bucket >> dict->shard_shift;
     int status = shmx_shard_enter(&hold, dict, number);
@@ -95,18 +97,14 @@ int shmx_dict_flush_all(shmx_dict *dict) {
   return 0;
 }
 
-/* Frees in some buckets of a shard; and of the lists that were removed, before it goes on: but not
- * more often than there can be reason to, for in a spoiled memory they have no end. */
-static int flush_chunk(shmx_dict *dict, uint32_t *bucket, uint32_t *reaps, uint64_t most,
-                       uint64_t *count) {
+/* Frees in some buckets of a shard, and some of the lists that were removed. */
+static int flush_chunk(shmx_dict *dict, uint32_t *bucket, uint64_t most, uint64_t *count) {
   struct shmx_hold hold;
   uint32_t number = *bucket >> dict->shard_shift;
   int64_t now = shmx_boottime(), freed = 0;
   int status = shmx_shard_enter(&hold, dict, number);
   if (status != 0) return status;
-  bool reaped = *reaps != 0 && shmx_entry_reap(&hold, CHUNK) == CHUNK;
-  *reaps -= reaped;
-  for (int i = 0; !reaped && i < CHUNK && *bucket >> dict->shard_shift == number; i++) {
+  for (int i = 0; i < CHUNK && *bucket >> dict->shard_shift == number; i++) {
     freed = shmx_evict_bucket(&hold, *bucket, now, most - *count);
     if (freed < 0) break;
     *count += (uint64_t)freed;
@@ -120,7 +118,7 @@ static int flush_chunk(shmx_dict *dict, uint32_t *bucket, uint32_t *reaps, uint6
   return freed < 0 ? (int)freed : 0;
 }
 
-/* Lists that were removed last are freed after the last bucket. */
+/* What is left of lists that were removed: at most as many elements as there are cells. */
 static int reap_all(shmx_dict *dict) {
   struct shmx_hold hold;
   for (uint32_t number = 0; number < dict->shards; number++)
@@ -137,11 +135,11 @@ static int reap_all(shmx_dict *dict) {
 
 int shmx_dict_flush_expired(shmx_dict *dict, uint64_t most, uint64_t *count) {
   uint64_t freed = 0;
-  uint32_t reaps = dict->cells / CHUNK + 1;
   int status = 0;
+  dict->patience = 0;
   if (most == 0) most = UINT64_MAX;
   for (uint32_t bucket = 0; bucket < dict->buckets && freed < most && status == 0;)
-    status = flush_chunk(dict, &bucket, &reaps, most, &freed);
+    status = flush_chunk(dict, &bucket, most, &freed);
   if (status == 0) status = reap_all(dict);
   if (count != NULL) *count = freed;
   return status;

@@ -2,9 +2,8 @@
 #include "data/shard.h"
 
 /* Who died here has left the log, and the sequence that says whether it holds. */
-int shmx_shard_wait(struct shmx_shard *shard, const struct shmx_self *self) {
-  int64_t deadline = shmx_clock_now() + SHMX_DICT_PATIENCE;
-  int status = shmx_lock_wait(&shard->lock, self, deadline);
+int shmx_shard_wait(shmx_dict *dict, struct shmx_shard *shard, const struct shmx_self *self) {
+  int status = shmx_lock_wait(&shard->lock, self, shmx_patience(dict));
   if (status == -EOWNERDEAD) return 0;
   if (status != 0) shmx_robust_end(self);
   return status;

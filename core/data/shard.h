@@ -29,7 +29,14 @@ struct shmx_hold {
 /* Applies the log of a shard that is ours. */
 void shmx_shard_settle(const shmx_dict *dict, struct shmx_shard *shard);
 
-int shmx_shard_wait(struct shmx_shard *shard, const struct shmx_self *self);
+/* Until when this call waits for others: for all it does, since the first for whom it had to. A
+ * call begins with a patience of 0. */
+static inline int64_t shmx_patience(shmx_dict *dict) {
+  if (dict->patience == 0) dict->patience = shmx_clock_now() + SHMX_DICT_PATIENCE;
+  return dict->patience;
+}
+
+int shmx_shard_wait(shmx_dict *dict, struct shmx_shard *shard, const struct shmx_self *self);
 
 /* The shard is ours, and all changes of it are done. -ETIMEDOUT, -EINTR, -EFAULT. */
 static inline int shmx_shard_enter(struct shmx_hold *hold, shmx_dict *dict, uint32_t number) {
@@ -38,7 +45,7 @@ static inline int shmx_shard_enter(struct shmx_hold *hold, shmx_dict *dict, uint
   *hold = (struct shmx_hold){.dict = dict, .shard = shard, .number = number};
   shmx_robust_begin(self, &shard->lock.word);
   if (!shmx_lock_try(&shard->lock, self->task)) {
-    int status = shmx_shard_wait(shard, self);
+    int status = shmx_shard_wait(dict, shard, self);
     if (status != 0) return status;
   }
   if (shmx_load(&shard->sequence) & 1) shmx_shard_settle(dict, shard);
@@ -101,18 +108,20 @@ static inline bool shmx_shard_same(const struct shmx_shard *shard, uint64_t sequ
  */
 int shmx_pool_take(struct shmx_hold *hold, uint64_t count);
 
-/* Gives the first cells of the shard's list back, at most so many. As above. */
-int shmx_pool_give(struct shmx_hold *hold, uint64_t count);
+/* Gives the first cells of the shard's list back, at most so many. As above; -EAGAIN: somebody has
+ * the pool, and we do not wait. */
+int shmx_pool_give(struct shmx_hold *hold, uint64_t count, bool waits);
 
 /* Cells that the pool has. */
 uint64_t shmx_pool_count(const shmx_dict *dict);
 
 int shmx_pool_thaw(shmx_dict *dict, uint32_t frozen);
 
-/* Gives back what the shard has beyond a stock, if it is much. */
+/* Gives back what the shard has beyond a stock, if it is much; if not now, the next one does. Who
+ * frees much levels often, and would wait as often for who is stopped and has the pool. */
 static inline int shmx_pool_level(struct shmx_hold *hold) {
   uint64_t count = shmx_high(shmx_load(&hold->shard->free)), batch = shmx_batch(hold->dict);
-  return count > 6 * batch ? shmx_pool_give(hold, count - 2 * batch) : 0;
+  return count > 6 * batch ? shmx_pool_give(hold, count - 2 * batch, false) : 0;
 }
 
 #endif

@@ -5,9 +5,11 @@
 #ifndef SPEC_CORE_CELLS_H
 #define SPEC_CORE_CELLS_H
 
-#include "together.h"
+#include "shmx.h"
 
 #include "data/entry.h"
+
+#include <stdlib.h>
 
 /* A walk over all cells: how often each was met. */
 struct census {

@@ -3,6 +3,8 @@
  * makes while others wait, flushing, what is counted, and memory in which a peer has written what
  * he likes.
  */
+#include "together.h"
+
 #include "cells.h"
 
 enum { SIZE = 1 << 18 };

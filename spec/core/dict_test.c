@@ -2,6 +2,8 @@
  * dict_test.c stores, reads, counts and removes: every operation, all sizes, expiry, eviction, and
  * what is free afterwards; random operations are compared with a plain table.
  */
+#include "together.h"
+
 #include "cells.h"
 
 static shmx_dict dict;

@@ -35,6 +35,29 @@ static inline void drop_guards(unsigned number, size_t length) {
   munmap(at + length, MIB);
 }
 
+/* Memory whose end is that of its pages, with guards around these, shared with children; `length`
+ * receives that of the pages, in which FILLING is before it. */
+static inline unsigned char *map_to_end(unsigned number, size_t size, size_t *length) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  *length = (size + page - 1) / page * page;
+  unsigned char *at = guarded_address(number, *length);
+  int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+  TOY_EXPECT(mmap(at, *length, PROT_READ | PROT_WRITE, flags, -1, 0) == at);
+  memset(at, FILLING, *length - size);
+  return at + *length - size;
+}
+
+static inline void unmap_to_end(unsigned number, unsigned char *end, size_t length) {
+  munmap(end - length, length);
+  drop_guards(number, length);
+}
+
+/* The bytes before this memory are as they were made. */
+static inline void expect_filling(const unsigned char *memory, size_t count) {
+  for (size_t before = 1; before <= count; before++)
+    TOY_EXPECT(*(memory - before) == FILLING);
+}
+
 /* ---- what to write ---- */
 
 enum { NAMES = 19, SIZES = 6, VALUES = NAMES + SIZES };

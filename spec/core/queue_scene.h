@@ -27,8 +27,7 @@ struct scene {
 };
 
 static inline void expect_nothing_behind(const struct scene *scene) {
-  for (size_t before = 1; before <= scene->length - scene->size; before++)
-    TOY_EXPECT(*(scene->memory - before) == FILLING);
+  expect_filling(scene->memory, scene->length - scene->size);
 }
 
 static inline void scene_reset(struct scene *scene) {
@@ -51,16 +50,10 @@ static inline void use_a_little(struct scene *scene) {
 
 /* All handles have the same memory, also those of children. */
 static inline void scene_begin(struct scene *scene, unsigned number, int kind, uint64_t parameter) {
-  size_t size = queue_kind(kind, parameter).size, page = (size_t)sysconf(_SC_PAGESIZE);
-  size_t length = (size + page - 1) / page * page;
-  unsigned char *at = guarded_address(number, length);
-  int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
-  TOY_EXPECT(mmap(at, length, PROT_READ | PROT_WRITE, flags, -1, 0) == at);
-  memset(at, FILLING, length - size);
+  size_t size = queue_kind(kind, parameter).size;
   *scene = (struct scene){.number = number, .kind = kind, .parameter = parameter};
-  scene->memory = at + length - size;
+  scene->memory = map_to_end(number, size, &scene->length);
   scene->size = size;
-  scene->length = length;
   if (kind == SERVICE) scene->at_channel = AT_SLOTS + SHMX_CALLERS * (SLOT_HEAD + parameter);
   scene->at_ring = kind == TOPIC ? TOPIC_RING : scene->at_channel + CHANNEL_RING;
   scene->ring = size - scene->at_ring;
@@ -80,8 +73,7 @@ static inline void scene_begin(struct scene *scene, unsigned number, int kind, u
 }
 
 static inline void scene_end(struct scene *scene) {
-  munmap(scene->memory + scene->size - scene->length, scene->length);
-  drop_guards(scene->number, scene->length);
+  unmap_to_end(scene->number, scene->memory + scene->size, scene->length);
   free(scene->pristine);
 }
 

@@ -5,13 +5,13 @@
 #ifndef SPEC_CORE_QUEUE_TOYS_H
 #define SPEC_CORE_QUEUE_TOYS_H
 
-#include "toys.h"
+#include "buffer.h"
 
 #include "sync/spin.h"
 
 enum { CHANNEL, TOPIC, SERVICE, KINDS };
 
-enum { LONGEST = 1 << 16, BEHIND = 16, UNTOUCHED = 0xa5, LOOKS = 4 };
+enum { LOOKS = 4 };
 
 /* A handle of one of them; and what it has begun. */
 struct toys {
@@ -62,34 +62,10 @@ static inline void toys_end(struct toys *all) {
 
 /* ---- messages ---- */
 
-/* Where messages are copied to, and behind it BEHIND bytes that are nobody's. */
-static _Alignas(8) unsigned char toy_buffer[LONGEST + BEHIND];
-static volatile unsigned char toy_seen;
-
-static inline unsigned char *buffer_of(size_t room) {
-  TOY_EXPECT(room <= LONGEST);
-  memset(toy_buffer + room, UNTOUCHED, BEHIND);
-  return toy_buffer;
-}
-
-static inline void expect_untouched(size_t room) {
-  for (size_t i = 0; i < BEHIND; i++)
-    TOY_EXPECT(toy_buffer[room + i] == UNTOUCHED);
-}
-
-static inline size_t room_for(unsigned argument) {
-  static const size_t rooms[] = {LONGEST, 0, 8, 24, 64, 120, 256, 1024};
-  return rooms[argument % 8];
-}
-
 /* Each byte can be read, and is in this memory. */
 static inline void expect_within(const shmx_message *message, const unsigned char *memory,
                                  size_t size) {
-  const unsigned char *data = message->data;
-  TOY_EXPECT(data >= memory && data <= memory + size);
-  TOY_EXPECT(message->length <= (size_t)(memory + size - data));
-  for (uint32_t i = 0; i < message->length; i++)
-    toy_seen ^= data[i];
+  expect_bytes_within(message->data, message->length, memory, size);
 }
 
 static inline shmx_message message_for(uint64_t limit, unsigned argument) {

@@ -86,7 +86,7 @@ static void set_words(void) {
 static void give_back(void) {
   struct shmx_hold hold;
   EXPECT(shmx_shard_enter(&hold, &dict, 0) == 0);
-  shmx_pool_give(&hold, 10);
+  shmx_pool_give(&hold, 10, true);
   shmx_shard_leave(&hold);
 }
 

@@ -5,6 +5,8 @@
  *
  * In the environment: SHM_KILLS, how many (200); SHM_SEED, of what is random.
  */
+#include "together.h"
+
 #include "cells.h"
 
 enum { WORKERS = 6, SIZE = 1 << 20, COUNTERS = 8, KEYS_IN_USE = 4000, LISTS = 4, LONGEST = 6000 };

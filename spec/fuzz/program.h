@@ -61,8 +61,10 @@ struct write {
 
 static struct write writes[WRITES];
 static unsigned write_count;
+static bool has_lied; /* the memory is not only what operations have made of it */
 
 static void do_write(struct write *write) {
+  has_lied = true;
   unsigned char *at = scene->memory + write->place;
   size_t room = scene->size - write->place, width = write->width < room ? write->width : room;
   uint64_t value = write->value;
@@ -115,6 +117,7 @@ static void begin(unsigned code) {
   unsigned length;
   scene = choose_scene(code);
   scene_reset(scene);
+  has_lied = (code >> 2 & 3) == 3;
   if ((code >> 2 & 3) == 2) memset(scene->memory, 0, scene->size);
   if ((code >> 2 & 3) != 3) return;
   length = next_short();

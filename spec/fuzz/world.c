@@ -4,6 +4,7 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/process.h"
+#include "os/random.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,12 +19,16 @@ enum { MOST_CALLS = 5000000 };
 struct world world = {.limit = INT64_MAX};
 
 int64_t __real_shmx_clock_now(void);
+int64_t __real_shmx_boottime(void);
+uint64_t __real_shmx_random(void);
 int __real_shmx_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
 int __real_shmx_futex_wake(const uint32_t *word, int count, int *woken);
 bool __real_shmx_task_lives(shmx_task task);
 bool __real_shmx_process_lives(shmx_task process);
 
 int64_t __wrap_shmx_clock_now(void);
+int64_t __wrap_shmx_boottime(void);
+uint64_t __wrap_shmx_random(void);
 int __wrap_shmx_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
 int __wrap_shmx_futex_wake(const uint32_t *word, int count, int *woken);
 bool __wrap_shmx_task_lives(shmx_task task);
@@ -42,6 +47,17 @@ int64_t __wrap_shmx_clock_now(void) {
   if (!world.on) return __real_shmx_clock_now();
   call();
   return world.now += LOOK;
+}
+
+/* Looked at for each entry that may have expired: it moves with the other. */
+int64_t __wrap_shmx_boottime(void) {
+  if (!world.on) return __real_shmx_boottime();
+  call();
+  return world.now;
+}
+
+uint64_t __wrap_shmx_random(void) {
+  return world.on ? 4 : __real_shmx_random();
 }
 
 /* Nobody comes while it sleeps but the peer. */

@@ -84,6 +84,22 @@ topic  fails safety  -DNO_WRITER_FENCE
 topic  fails safety  -DNO_READER_FENCE
 topic  fails safety  -DNO_RECHECK
 topic  fails safety  -DTAIL_FIRST
+dict   holds safety  -DKILLS=1
+dict   holds safety  -DKILLS=2 -DCHANGES=2
+dict   fails safety  -DKILLS=1 -DNO_LOG
+dict   fails safety  -DKILLS=1 -DLOG_LATE
+dict   fails safety  -DKILLS=1 -DFREED_FIRST
+dict   fails safety  -DEVEN_EARLY
+dict   fails safety  -DIN_PLACE
+dict   fails safety  -DNO_COMMIT_FENCE
+dict   fails safety  -DNO_READER_FENCE
+dict   fails safety  -DNO_RECHECK
+dict   fails safety  -DNO_ODD
+dict   holds safety  -DPOOL -DKILLS=2
+dict   fails safety  -DPOOL -DKILLS=1 -DNO_LOG
+dict   fails safety  -DPOOL -DKILLS=1 -DNOT_FROZEN
+dict   fails safety  -DPOOL -DKILLS=1 -DFROZEN_LATE
+dict   fails safety  -DPOOL -DKILLS=1 -DTHAWED_EARLY
 END
 }
 
