@@ -148,6 +148,7 @@ static void *read_all(void *unused) {
   uint64_t cursor = 0;
   shmx_dict_status status;
   shmx_dict_open(&dict, place.memory, sizeof place.memory);
+  EXPECT(UNTIL(place.next > 2 * IN_USE)); /* there is something to read */
   for (int64_t i = 0; i < TIMES; i++) {
     look(&dict, i * 5 % IN_USE);
     if (i % 4 == 0) pop(&dict, IN_USE + i % LISTS, (int)i / 2 % 2);
