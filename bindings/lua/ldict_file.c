@@ -114,8 +114,9 @@ static int put_list(lua_State *L, struct output *output, const shmx_dict_key *ke
 
 static int put_entry(lua_State *L, struct output *output, const shmx_dict_key *key,
                      const shmx_dict_item *item) {
-  int64_t ttl = item->expiry != 0 ? item->expiry - shmx_boottime() : 0;
-  if (item->expiry != 0 && ttl <= 0) return 0;
+  int64_t now = shmx_boottime(), ttl = 0;
+  if (item->expiry != 0 && item->expiry <= now) return 0;
+  if (item->expiry != 0) ttl = item->expiry - now;
   if (item->count != 0) return put_list(L, output, key, item, ttl);
   put_head(output, key, item, ttl);
   put_bytes(output, item->data, item->length);

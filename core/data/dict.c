@@ -193,6 +193,10 @@ int shmx_dict_ttl(shmx_dict *dict, const shmx_dict_key *key, int64_t *ttl) {
   shmx_dict_item item;
   int status = shmx_dict_read(dict, key, NULL, 0, &item, &entry);
   if (status != 0 && status != -EMSGSIZE && status != -EPROTOTYPE) return status;
-  *ttl = item.expiry != 0 ? item.expiry - shmx_boottime() : 0;
-  return item.expiry == 0 || *ttl > 0 ? 0 : -ENOENT;
+  *ttl = 0;
+  if (item.expiry == 0) return 0;
+  int64_t now = shmx_boottime();
+  if (item.expiry <= now) return -ENOENT; /* whatever a peer has written there */
+  *ttl = item.expiry - now;
+  return 0;
 }
