@@ -72,7 +72,7 @@ all: $(LIBRARIES) ## build the module (build/shm.so) and the library (build/libs
 	@:
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | sort | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | sort | expand -t 12
 
 demo: setup-demo ## show it at work: real processes share letters and numbers (10 seconds)
 	@$(MAKE) --no-print-directory all

@@ -32,9 +32,9 @@ static int sleep_on(const struct shmx_awaited *awaited, uint64_t seen, int64_t s
 int shmx_await(const struct shmx_awaited *awaited, uint64_t seen, shmx_spin *spin,
                int64_t deadline) {
   if (deadline <= 0) return -ETIMEDOUT; /* 0 only tries */
-  if (shmx_spin_while(spin, awaited->index, seen)) return 0;
-  int64_t start = shmx_clock_now();
+  int64_t start = shmx_clock_now();     /* each time: a peer may move it for ever */
   if (start >= deadline) return -ETIMEDOUT;
+  if (shmx_spin_while(spin, awaited->index, seen)) return 0;
   int status = sleep_on(awaited, seen, start, deadline);
   shmx_spin_slept(spin, shmx_clock_now() - start);
   return status;
