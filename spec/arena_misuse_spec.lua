@@ -2,15 +2,12 @@
 -- scripts that close what they are using.
 local shm = require "shm"
 local lowlevel = require "lowlevel"
+local outcome = require "spec.support.outcome"
 local process = require "spec.support.process"
 
 local Point = shm.record("MisusePoint", { "f32 x", "f32 y" })
 
-local function raises(pattern, call, ...)
-  local done, message = pcall(call, ...)
-  assert.is_false(done, "nothing was raised where '" .. pattern .. "' was to be")
-  assert.matches(pattern, message)
-end
+local raises = outcome.raises
 
 -- One of each sort, all of one anonymous arena; `segment` is of none.
 local function all()

@@ -1,24 +1,14 @@
 -- arena_shared_spec.lua: arenas between processes: opened at once, forked, removed from, two handles in one.
 local shm = require "shm"
 local lowlevel = require "lowlevel"
+local outcome = require "spec.support.outcome"
 local peers = require "spec.support.peers"
 local process = require "spec.support.process"
 
 local name = "/shm_spec_shared"
 local kinds = { mutex = false, rwlock = false, condition = false, semaphore = 2, barrier = 2 }
 
-local function raises(pattern, call, ...)
-  local done, message = pcall(call, ...)
-  assert.is_false(done, "nothing was raised where '" .. pattern .. "' was to be")
-  assert.matches(pattern, message)
-end
-
-local function refused(pattern, code, ...)
-  local value, message, found = ...
-  assert.is_nil(value)
-  assert.matches(pattern, message)
-  assert.equal(code, found)
-end
+local raises, refused = outcome.raises, outcome.refused
 
 -- What each method of an object of an arena does, with arguments that it takes; `m` is a locked mutex.
 local function methods_of(kind, object, m)

@@ -1,5 +1,6 @@
 -- arena_spec.lua: arenas: opening by several at once, objects by name, removal, space, what is refused.
 local shm = require "shm"
+local outcome = require "spec.support.outcome"
 local peers = require "spec.support.peers"
 local process = require "spec.support.process"
 local uv = require "luv"
@@ -7,18 +8,7 @@ local uv = require "luv"
 local name, key = "/shm_spec_arena", 0x5e600010
 local max, min = math.maxinteger, math.mininteger
 
-local function refused(pattern, code, ...)
-  local value, message, found = ...
-  assert.is_nil(value)
-  assert.matches(pattern, message)
-  assert.equal(code, found)
-end
-
-local function raises(pattern, call, ...)
-  local done, message = pcall(call, ...)
-  assert.is_false(done, "nothing was raised where '" .. pattern .. "' was to be")
-  assert.matches(pattern, message)
-end
+local raises, refused = outcome.raises, outcome.refused
 
 -- An arena in this process only, of 64 KiB unless it is said.
 local function anonymous(size) return assert(shm.arena(nil, size or "64K")) end

@@ -1,24 +1,14 @@
 -- channel_spec.lua: channels between processes: sending, receiving, in the ring itself, finishing, ends of one's own.
 local shm = require "shm"
 local lowlevel = require "lowlevel"
+local outcome = require "spec.support.outcome"
 local peers = require "spec.support.peers"
 
 local name = "/shm_spec_channel"
 local pid = ("%d"):format(require("luv").os_getpid())
 local what = '^channel "c" of arena "/shm_spec_channel"'
 
-local function raises(pattern, call, ...)
-  local done, message = pcall(call, ...)
-  assert.is_false(done, "nothing was raised where '" .. pattern .. "' was to be")
-  assert.matches(pattern, message)
-end
-
-local function refused(pattern, code, ...)
-  local value, message, found = ...
-  assert.is_nil(value)
-  assert.matches(pattern, message)
-  assert.equal(code, found)
-end
+local raises, refused = outcome.raises, outcome.refused
 
 local arena, c
 before_each(function()

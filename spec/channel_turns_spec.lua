@@ -1,6 +1,7 @@
 -- channel_turns_spec.lua: channels whose turn is another's, what is damaged in them, and what fork leaves to the child.
 local shm = require "shm"
 local lowlevel = require "lowlevel"
+local outcome = require "spec.support.outcome"
 local peers = require "spec.support.peers"
 local uv = require "luv"
 
@@ -8,18 +9,7 @@ local name = "/shm_spec_turns"
 local what = '^channel "c" of arena "/shm_spec_turns"'
 local opening = "local c = a:channel('c', 1024) "
 
-local function raises(pattern, call, ...)
-  local done, message = pcall(call, ...)
-  assert.is_false(done, "nothing was raised where '" .. pattern .. "' was to be")
-  assert.matches(pattern, message)
-end
-
-local function refused(pattern, code, ...)
-  local value, message, found = ...
-  assert.is_nil(value)
-  assert.matches(pattern, message)
-  assert.equal(code, found)
-end
+local raises, refused = outcome.raises, outcome.refused
 
 local arena, c
 before_each(function()

@@ -1,6 +1,7 @@
 -- death_spec.lua: owners and waiters that die, exit, close, collect or stop: who comes next is told, soon.
 local shm = require "shm"
 local lowlevel = require "lowlevel"
+local outcome = require "spec.support.outcome"
 local peers = require "spec.support.peers"
 local process = require "spec.support.process"
 local uv = require "luv"
@@ -8,12 +9,7 @@ local uv = require "luv"
 local name = "/shm_spec_death"
 local rounds = 5
 
-local function refused(pattern, code, ...)
-  local value, message, found = ...
-  assert.is_nil(value)
-  assert.matches(pattern, message)
-  assert.equal(code, found)
-end
+local refused = outcome.refused
 
 local arena
 before_each(function() arena = assert(shm.arena(name, "64K", { owned = true })) end)

@@ -2,6 +2,7 @@
 -- scripts and finalizers that close what they are using.
 local shm = require "shm"
 local lowlevel = require "lowlevel"
+local outcome = require "spec.support.outcome"
 local process = require "spec.support.process"
 
 local name = "/shm_spec_dict"
@@ -14,11 +15,7 @@ before_each(function()
 end)
 after_each(function() arena:close() end)
 
-local function raises(pattern, call, ...)
-  local done, message = pcall(call, ...)
-  assert.is_false(done, "nothing was raised where '" .. pattern .. "' was to be")
-  assert.matches(pattern, message)
-end
+local raises = outcome.raises
 
 -- Good arguments of every method, after the key if it has one.
 local function nothing() end

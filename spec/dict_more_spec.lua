@@ -1,6 +1,7 @@
 -- dict_more_spec.lua: what dicts have beyond ngx.shared.DICT: cas, update, fetch, many at once, scans, snapshots.
 local shm = require "shm"
 local lowlevel = require "lowlevel"
+local outcome = require "spec.support.outcome"
 local peers = require "spec.support.peers"
 local process = require "spec.support.process"
 local uv = require "luv"
@@ -18,11 +19,7 @@ local function returns(expected, ...)
   assert.same(expected, table.pack(...))
 end
 
-local function raises(pattern, call, ...)
-  local done, message = pcall(call, ...)
-  assert.is_false(done, "nothing was raised where '" .. pattern .. "' was to be")
-  assert.matches(pattern, message)
-end
+local raises = outcome.raises
 
 local stored = table.pack(true, nil, false)
 local changed = table.pack(false, "changed", false)

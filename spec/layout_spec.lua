@@ -1,6 +1,7 @@
 -- layout_spec.lua: layouts are those of C: of gcc, and of C programs that share the memory.
 local shm = require "shm"
 local process = require "spec.support.process"
+local outcome = require "spec.support.outcome"
 local layouts = require "spec.support.quote"
 local uv = require "luv"
 
@@ -24,7 +25,7 @@ local function compile(name, text)
   return path
 end
 
-local fails, define_quote = layouts.fails, layouts.define
+local fails, define_quote = outcome.raises, layouts.define
 
 describe("a layout", function()
   it("is as C has it", function()

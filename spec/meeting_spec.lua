@@ -1,22 +1,12 @@
 -- meeting_spec.lua: conditions and barriers: where processes wait for what others do.
 local shm = require "shm"
+local outcome = require "spec.support.outcome"
 local peers = require "spec.support.peers"
 local process = require "spec.support.process"
 
 local name = "/shm_spec_locks"
 
-local function raises(pattern, call, ...)
-  local done, message = pcall(call, ...)
-  assert.is_false(done, "nothing was raised where '" .. pattern .. "' was to be")
-  assert.matches(pattern, message)
-end
-
-local function refused(pattern, code, ...)
-  local value, message, found = ...
-  assert.is_nil(value)
-  assert.matches(pattern, message)
-  assert.equal(code, found)
-end
+local raises, refused = outcome.raises, outcome.refused
 
 local arena
 before_each(function() arena = assert(shm.arena(name, "1M", { owned = true })) end)

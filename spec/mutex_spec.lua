@@ -1,22 +1,12 @@
 -- mutex_spec.lua: mutexes between processes: lock, trylock, unlock, guards, with, two handles.
 local shm = require "shm"
+local outcome = require "spec.support.outcome"
 local peers = require "spec.support.peers"
 
 local name = "/shm_spec_mutex"
 local pid = ("%d"):format(require("luv").os_getpid())
 
-local function raises(pattern, call, ...)
-  local done, message = pcall(call, ...)
-  assert.is_false(done, "nothing was raised where '" .. pattern .. "' was to be")
-  assert.matches(pattern, message)
-end
-
-local function refused(pattern, code, ...)
-  local value, message, found = ...
-  assert.is_nil(value)
-  assert.matches(pattern, message)
-  assert.equal(code, found)
-end
+local raises, refused = outcome.raises, outcome.refused
 
 local arena, m
 before_each(function()

@@ -2,12 +2,13 @@
 -- whole or not at all. Layouts: layout_spec.lua.
 local shm = require "shm"
 local process = require "spec.support.process"
+local outcome = require "spec.support.outcome"
 local layouts = require "spec.support.quote"
 local uv = require "luv"
 
 local types = { "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64" }
 
-local fails, define_quote = layouts.fails, layouts.define
+local fails, define_quote = outcome.raises, layouts.define
 
 describe("a record", function()
   local Quote, segment, q

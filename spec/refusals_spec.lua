@@ -1,18 +1,14 @@
 -- refusals_spec.lua: what the world refuses comes back as nil, a sentence and the errno's name, and
 -- nothing is left behind: limits, permissions, full memory, memory that is taken away.
 local shm = require "shm"
+local outcome = require "spec.support.outcome"
 local process = require "spec.support.process"
 local sandbox = require "spec.support.sandbox"
 local uv = require "luv"
 
 local name, key = "/shm_spec_refusals", 0x5e600004
 
-local function refused(pattern, code, ...)
-  local value, message, found = ...
-  assert.is_nil(value)
-  assert.matches(pattern, message)
-  assert.equal(code, found)
-end
+local refused = outcome.refused
 
 -- Runs a script in a sandbox; it must end well, and its output is returned.
 local function sandboxed(size, commands, script)

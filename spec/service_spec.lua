@@ -1,6 +1,7 @@
 -- service_spec.lua: services between processes: calls, errors, servers and callers that die, late replies, finishing.
 local shm = require "shm"
 local lowlevel = require "lowlevel"
+local outcome = require "spec.support.outcome"
 local peers = require "spec.support.peers"
 local process = require "spec.support.process"
 local uv = require "luv"
@@ -8,18 +9,7 @@ local uv = require "luv"
 local name = "/shm_spec_service"
 local what = '^service "s" of arena "/shm_spec_service"'
 
-local function raises(pattern, call, ...)
-  local done, message = pcall(call, ...)
-  assert.is_false(done, "nothing was raised where '" .. pattern .. "' was to be")
-  assert.matches(pattern, message)
-end
-
-local function refused(pattern, code, ...)
-  local value, message, found = ...
-  assert.is_nil(value)
-  assert.matches(pattern, message)
-  assert.equal(code, found)
-end
+local raises, refused = outcome.raises, outcome.refused
 
 local arena, s
 before_each(function()
@@ -28,16 +18,7 @@ before_each(function()
 end)
 after_each(function() arena:close() end)
 
--- A server in a process of its own: runs the chunk for each `request`, and has `reply`.
-local function serve(chunk)
-  return peers.waiting(name, ([[
-    local s, pid, n = a:service "s", require("luv").os_getpid(), 0
-    say "serves"
-    for request, reply in s:requests() do
-      n = n + 1
-      %s
-    end]]):format(chunk))
-end
+local function serve(chunk) return peers.serve(name, chunk) end
 
 local function finish(...)
   s:finish()

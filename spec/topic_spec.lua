@@ -1,24 +1,14 @@
 -- topic_spec.lua: topics between processes: publishing, subscribing, what is lost, deaths, finishing, removal.
 local shm = require "shm"
 local lowlevel = require "lowlevel"
+local outcome = require "spec.support.outcome"
 local peers = require "spec.support.peers"
 local process = require "spec.support.process"
 
 local name = "/shm_spec_topic"
 local what = '^topic "t" of arena "/shm_spec_topic"'
 
-local function raises(pattern, call, ...)
-  local done, message = pcall(call, ...)
-  assert.is_false(done, "nothing was raised where '" .. pattern .. "' was to be")
-  assert.matches(pattern, message)
-end
-
-local function refused(pattern, code, ...)
-  local value, message, found = ...
-  assert.is_nil(value)
-  assert.matches(pattern, message)
-  assert.equal(code, found)
-end
+local raises, refused = outcome.raises, outcome.refused
 
 local arena, t
 before_each(function()

@@ -56,10 +56,6 @@ static _Atomic uint64_t *word_at(struct shmx_topic_memory *memory, uint64_t capa
   return &memory->ring[(index & (capacity - 1)) / sizeof(uint64_t)];
 }
 
-static uint64_t to_end(uint64_t capacity, uint64_t index) {
-  return capacity - (index & (capacity - 1));
-}
-
 static uint64_t space_of(uint64_t length) {
   return HEAD + ((length + UNIT - 1) & ~(uint64_t)(UNIT - 1));
 }
@@ -101,8 +97,9 @@ static uint64_t raise_floor(struct shmx_topic_memory *memory, uint64_t capacity,
   if (space < capacity / STEPS) space = capacity / STEPS;
   while (tail + space - floor > capacity && floor != tail) {
     uint64_t head = atomic_load_explicit(word_at(memory, capacity, floor), memory_order_relaxed);
-    uint64_t length = head & SHMX_RING_PADDING ? to_end(capacity, floor) : space_of((uint32_t)head);
-    if (length > tail - floor || length > to_end(capacity, floor)) return tail;
+    uint64_t length =
+        head & SHMX_RING_PADDING ? shmx_ring_to_end(capacity, floor) : space_of((uint32_t)head);
+    if (length > tail - floor || length > shmx_ring_to_end(capacity, floor)) return tail;
     floor += length;
   }
   return floor;
@@ -121,7 +118,7 @@ static void write_message(struct shmx_topic_memory *memory, uint64_t capacity, u
 static void put(struct shmx_topic_memory *memory, uint64_t capacity, const shmx_message *message) {
   uint64_t tail = load(&memory->tail) & ~(uint64_t)(UNIT - 1);
   uint64_t serial = load(&memory->serial), space = space_of(message->length);
-  uint64_t end = to_end(capacity, tail), padding = space > end ? end : 0;
+  uint64_t end = shmx_ring_to_end(capacity, tail), padding = space > end ? end : 0;
   uint64_t floor = raise_floor(memory, capacity, load(&memory->floor), tail, padding + space);
   if (floor != load(&memory->floor))
     atomic_store_explicit(&memory->floor, floor, memory_order_relaxed);
@@ -183,7 +180,8 @@ int shmx_topic_subscribe(const shmx_topic *topic, bool oldest, int spins, int64_
                                       .serial = load(&memory->serial)};
   if (oldest && floor != tail && is_sane(floor, tail, topic->capacity)) {
     uint64_t head = load(word_at(memory, topic->capacity, floor));
-    uint64_t at = head & SHMX_RING_PADDING ? floor + to_end(topic->capacity, floor) : floor;
+    uint64_t at =
+        head & SHMX_RING_PADDING ? floor + shmx_ring_to_end(topic->capacity, floor) : floor;
     subscription->serial = load(word_at(memory, topic->capacity, at) + 1);
   }
   shmx_lock_leave(&memory->turn);
@@ -220,7 +218,7 @@ static bool is_overrun(shmx_subscription *self) {
 static int take(shmx_subscription *self, uint64_t tail, void *buffer, size_t room,
                 shmx_message *message, uint64_t *lost) {
   uint64_t capacity = self->capacity, left = tail - self->cursor,
-           end = to_end(capacity, self->cursor);
+           end = shmx_ring_to_end(capacity, self->cursor);
   _Atomic uint64_t *words = word_at(self->memory, capacity, self->cursor);
   uint64_t head = load(&words[0]), serial = load(&words[1]);
   uint32_t length = (uint32_t)head;

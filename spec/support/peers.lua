@@ -57,6 +57,17 @@ function peers.waiting(name, chunk)
   return peers.sleeps(peers.hold(name, chunk))
 end
 
+-- Starts a server of the service "s": it runs the chunk for each `request`, and has `reply`.
+function peers.serve(name, chunk)
+  return peers.waiting(name, ([[
+    local s, pid, n = a:service "s", require("luv").os_getpid(), 0
+    say "serves"
+    for request, reply in s:requests() do
+      n = n + 1
+      %s
+    end]]):format(chunk))
+end
+
 -- Waits until one that sleeps has woken and sleeps again, so that its first look is over.
 function peers.sleeps_on(peer)
   local path = ("/proc/%d/status"):format(peer.pid)
