@@ -20,6 +20,7 @@ LINK_SHARED = $(CC) -shared -pthread -Wl,-z,nodelete -Wl,-z,relro,-z,now $(SANIT
 
 CORE_SOURCES = $(sort $(wildcard core/*/*.c))
 LUA_SOURCES = $(sort $(wildcard bindings/lua/*.c))
+SHMLUA_SOURCES = $(sort $(wildcard bindings/host/*.c))
 PEER_SOURCES = $(sort $(wildcard spec/support/peer_*.c))
 HOST_SOURCES = $(sort $(wildcard spec/support/host_*.c))
 TEST_SOURCES = $(sort $(wildcard spec/core/*_test.c))
@@ -27,9 +28,10 @@ FUZZ_SOURCES = $(sort $(wildcard spec/fuzz/*.c))
 LUA_HOSTS = spec/support/lowlevel.c spec/support/gcstress.c scripts/bench/baseline.c \
   scripts/bench/locks.c scripts/bench/channels.c scripts/bench/tables.c \
   scripts/bench/zeromq.c scripts/bench/lmdb.c scripts/bench/redis.c
+EMBED_SOURCES = scripts/examples/embed/embed.c
 CXX_SOURCES = scripts/bench/boost.cpp
-C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(PEER_SOURCES) $(HOST_SOURCES) $(TEST_SOURCES) \
-  $(FUZZ_SOURCES) $(LUA_HOSTS)
+C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(SHMLUA_SOURCES) $(EMBED_SOURCES) $(PEER_SOURCES) \
+  $(HOST_SOURCES) $(TEST_SOURCES) $(FUZZ_SOURCES) $(LUA_HOSTS)
 C_HEADERS = $(sort $(wildcard core/*.h core/*/*.h bindings/*/*.h scripts/*/*.h spec/*/*.h))
 LUA_FILES = scripts spec bindings/meta
 PUBLIC_HEADERS = shmx.h base/api.h base/checked.h base/error.h base/kind.h os/clock.h os/object.h \
@@ -39,7 +41,8 @@ PUBLIC_HEADERS = shmx.h base/api.h base/checked.h base/error.h base/kind.h os/cl
 
 CORE_OBJECTS = $(CORE_SOURCES:%.c=$(BUILD)/obj/%.o)
 LUA_OBJECTS = $(LUA_SOURCES:%.c=$(BUILD)/obj/%.o)
-LIBRARIES = $(BUILD)/shm.so $(BUILD)/libshmx.a $(BUILD)/libshmx.so
+SHMLUA_OBJECTS = $(SHMLUA_SOURCES:%.c=$(BUILD)/obj/%.o)
+LIBRARIES = $(BUILD)/shm.so $(BUILD)/libshmx.a $(BUILD)/libshmx.so $(BUILD)/libshmx_lua.a
 PEERS = $(PEER_SOURCES:spec/support/%.c=$(BUILD)/spec/%)
 HOSTS = $(HOST_SOURCES:spec/support/%.c=$(BUILD)/spec/%)
 TESTS = $(TEST_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
@@ -68,7 +71,7 @@ BUSTED = $(LUA) $$(command -v busted) --pattern=_spec --helper=spec/support/guar
 .PHONY: always help all demo test lint asan torture fuzz bench bench-peers install uninstall \
   clean setup-% programs check threads contestants
 
-all: $(LIBRARIES) ## build the module (build/shm.so) and the library (build/libshmx.{a,so})
+all: $(LIBRARIES) $(BUILD)/shmlua ## build the module (shm.so), the library (libshmx), shmlua, into build/
 	@:
 
 help: ## list the targets
@@ -86,7 +89,7 @@ lint: setup-lint ## check style and warnings, in C and Lua, with gcc and clang
 	@for file in $(C_SOURCES); do for cc in gcc clang; do \
 	  $$cc -fsyntax-only -O2 -Werror $(BASE_FLAGS) -isystem $(LUA_INCDIR) $$file || exit 1; done; done
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
-	  --inline-suppr -D_GNU_SOURCE -D__linux__ -Icore -Ibindings $(CORE_SOURCES) $(LUA_SOURCES)
+	  --inline-suppr -D_GNU_SOURCE -D__linux__ -Icore -Ibindings $(CORE_SOURCES) $(LUA_SOURCES) $(SHMLUA_SOURCES)
 	luacheck --quiet $(LUA_FILES)
 
 asan: setup-test ## run every test under the address and undefined-behaviour sanitizers, threads under theirs
@@ -180,7 +183,7 @@ $(BUILD)/spec/models: $(wildcard spec/model/*)
 threads: $(filter $(BUILD)/spec/threads%,$(TESTS))
 	@for test in $^; do TSAN_OPTIONS=halt_on_error=1 spec/support/isolate $$test || exit 1; done
 
-programs: $(LIBRARIES) $(PEERS) $(HOSTS) $(TESTS) $(BUILD)/spec/arena_replay \
+programs: $(LIBRARIES) $(BUILD)/shmlua $(PEERS) $(HOSTS) $(TESTS) $(BUILD)/spec/arena_replay \
   $(BUILD)/spec/queue_replay $(BUILD)/spec/dict_replay $(BUILD)/spec/lowlevel.so $(BUILD)/spec/gcstress
 
 # ---- from sources to libraries ----
@@ -188,16 +191,16 @@ programs: $(LIBRARIES) $(PEERS) $(HOSTS) $(TESTS) $(BUILD)/spec/arena_replay \
 # Changes when the flags or the list of sources do, and then everything is built anew.
 $(BUILD)/stamp: always
 	@mkdir -p $(@D)
-	@echo '$(CC) $(ALL_FLAGS) $(CORE_SOURCES) $(LUA_SOURCES)' | cmp -s - $@ \
-	  || echo '$(CC) $(ALL_FLAGS) $(CORE_SOURCES) $(LUA_SOURCES)' > $@
+	@echo '$(CC) $(ALL_FLAGS) $(CORE_SOURCES) $(LUA_SOURCES) $(SHMLUA_SOURCES)' | cmp -s - $@ \
+	  || echo '$(CC) $(ALL_FLAGS) $(CORE_SOURCES) $(LUA_SOURCES) $(SHMLUA_SOURCES)' > $@
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/stamp
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) -c $< -o $@
 
-$(LUA_OBJECTS) $(LUA_HOSTS:%.c=$(BUILD)/obj/%.o): \
+$(LUA_OBJECTS) $(SHMLUA_OBJECTS) $(LUA_HOSTS:%.c=$(BUILD)/obj/%.o): \
   ALL_FLAGS += -isystem $(LUA_INCDIR)
-$(LUA_OBJECTS): | $(LUA_INCDIR)/lua.h
+$(LUA_OBJECTS) $(SHMLUA_OBJECTS): | $(LUA_INCDIR)/lua.h
 $(LUA_INCDIR)/lua.h:
 	@echo "lua.h is not in $(LUA_INCDIR): install liblua5.4-dev, or say LUA_INCDIR=..." >&2; exit 1
 
@@ -208,8 +211,15 @@ $(BUILD)/libshmx.so: $(CORE_OBJECTS)
 	$(LINK_SHARED) -Wl,-soname,libshmx.so.$(SOVERSION) $^ -o $@
 
 # The module has the core inside and shows luaopen_shm only.
-$(BUILD)/shm.so: $(LUA_OBJECTS) $(BUILD)/libshmx.a
+$(BUILD)/shm.so: $(filter-out %/lembed.o,$(LUA_OBJECTS)) $(BUILD)/libshmx.a
 	$(LINK_SHARED) -Wl,--exclude-libs,ALL $^ -o $@
+
+# What a C host links, with libshmx and liblua, to hand objects to its scripts: lua/shmx_lua.h.
+$(BUILD)/libshmx_lua.a: $(LUA_OBJECTS)
+	rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/shmlua: $(SHMLUA_OBJECTS) $(BUILD)/libshmx_lua.a $(BUILD)/libshmx.a
+	$(CC) $(ALL_FLAGS) $(LDFLAGS) $^ -o $@ -l$(LUA) -lm -ldl
 
 # Peers are plain C programs, as the documents have them: no sanitizer, no library of ours.
 $(BUILD)/spec/peer_%: spec/support/peer_%.c

@@ -37,10 +37,20 @@ shmx_segment *larena_memory(lua_State *L, int index) {
 
 /* ---- the receiver ---- */
 
+static struct larena *test(lua_State *L, int index) {
+  struct larena *self = lua_touserdata(L, index);
+  bool ours = self != NULL && lua_rawlen(L, index) == sizeof *self && self->tag == &tag;
+  return ours ? self : NULL;
+}
+
+shmx_arena *larena_test(lua_State *L, int index) {
+  struct larena *self = test(L, index);
+  return self != NULL ? &self->arena : NULL;
+}
+
 static struct larena *check(lua_State *L) {
-  struct larena *self = lua_touserdata(L, 1);
-  bool ours = self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &tag;
-  if (!ours) luaL_typeerror(L, 1, TYPE_NAME " (methods are called with a colon)");
+  struct larena *self = test(L, 1);
+  if (self == NULL) luaL_typeerror(L, 1, TYPE_NAME " (methods are called with a colon)");
   return self;
 }
 
@@ -83,20 +93,25 @@ static shmx_options check_options(lua_State *L) {
   return options;
 }
 
-int larena_open(lua_State *L) {
-  shmx_name name = larg_name(L, 1);
-  size_t size = check_size(L, &name);
-  shmx_options options = check_options(L);
+shmx_arena *larena_new(lua_State *L) {
   struct larena *self = lua_newuserdatauv(L, sizeof *self, 1);
   memset(self, 0, sizeof *self);
   self->tag = &tag;
   luaL_setmetatable(L, TYPE_NAME);
   lua_newtable(L);
   lua_setiuservalue(L, -2, LARENA_OBJECTS);
-  int status = shmx_arena_open(&self->arena, name, size, &options);
+  return &self->arena;
+}
+
+int larena_open(lua_State *L) {
+  shmx_name name = larg_name(L, 1);
+  size_t size = check_size(L, &name);
+  shmx_options options = check_options(L);
+  shmx_arena *arena = larena_new(L);
+  int status = shmx_arena_open(arena, name, size, &options);
   if (status == -EUSERS) { /* some of the handles may be garbage of this script's */
     lua_gc(L, LUA_GCCOLLECT);
-    status = shmx_arena_open(&self->arena, name, size, &options);
+    status = shmx_arena_open(arena, name, size, &options);
   }
   return status == 0 ? 1 : fail_open(L, status, &name);
 }

@@ -13,6 +13,12 @@ void larena_register(lua_State *L);
 /* shm.arena(name, size [, opts]) */
 int larena_open(lua_State *L);
 
+/* Pushes a closed handle that is ready to be opened: __gc knows it already. */
+shmx_arena *larena_new(lua_State *L);
+
+/* The arena at `index`, open or not, or NULL where there is no arena. */
+shmx_arena *larena_test(lua_State *L, int index);
+
 /* The receiver of a method; raises where it is no arena, or a closed one. */
 shmx_arena *larena_check(lua_State *L);
 

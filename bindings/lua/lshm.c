@@ -10,11 +10,10 @@
 #include "lua/lsegment.h"
 #include "lua/lsemaphores.h"
 #include "lua/lview.h"
+#include "lua/shmx_lua.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
-
-#define VERSION "shm 0.1.0"
 
 /* ---- segments ---- */
 
@@ -153,7 +152,7 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
-SHMX_API int luaopen_shm(lua_State *L) {
+int luaopen_shm(lua_State *L) {
   luaL_checkversion(L);
   lsegment_register(L);
   lview_register(L);
@@ -164,7 +163,7 @@ SHMX_API int luaopen_shm(lua_State *L) {
   luaL_newlib(L, functions);
   lua_pushinteger(L, SHMX_PRIVATE);
   lua_setfield(L, -2, "PRIVATE");
-  lua_pushliteral(L, VERSION);
+  lua_pushliteral(L, SHMX_LUA_VERSION);
   lua_setfield(L, -2, "_VERSION");
   return 1;
 }

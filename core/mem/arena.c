@@ -95,6 +95,19 @@ int shmx_arena_open(shmx_arena *arena, shmx_name name, size_t size, const shmx_o
   return status;
 }
 
+void shmx_arena_move(shmx_arena *from, shmx_arena *to) {
+  *to = *from;
+  *from = (shmx_arena){0};
+  if (to->segment.object.data == NULL) return;
+  lock();
+  *to->link = to;
+  if (to->next != NULL) to->next->link = &to->next;
+  if (to->objects != NULL) to->objects->link = &to->objects;
+  for (shmx_arena_object *object = to->objects; object != NULL; object = object->next)
+    object->arena = to;
+  unlock();
+}
+
 /* ---- a place of our own ---- */
 
 /* Opens what the parent had open, unless it was removed meanwhile. */

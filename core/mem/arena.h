@@ -73,6 +73,12 @@ SHMX_API int shmx_arena_open(shmx_arena *arena, shmx_name name, size_t size,
 SHMX_API void shmx_arena_close(shmx_arena *arena);
 
 /*
+ * Moves an open arena to another place: `from` is a closed handle then, and `to`, which was one, has
+ * the arena and the objects that are open through it. Those stay where they are.
+ */
+SHMX_API void shmx_arena_move(shmx_arena *from, shmx_arena *to);
+
+/*
  * Finds the object of this name, or makes one, all zero, and opens it. The handle is closed before;
  * it must stay where it is until it is closed or the arena is.
  * Errors: EINVAL (no name, or too long); EPROTOTYPE (there is one of another kind, layout or size);

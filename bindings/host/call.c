@@ -1,0 +1,106 @@
+/* call.c: calls with tracebacks and signals. Touches lua.h, signals. */
+#include "host/call.h"
+
+#include <lauxlib.h>
+#include <signal.h>
+#include <string.h>
+
+static lua_State *interrupted; /* the state that a signal is for */
+static volatile sig_atomic_t stop_signal;
+static bool is_worker, was_stopped;
+
+/* ---- signals ---- */
+
+static const char *stop_text(int signal) {
+  return signal == SIGINT ? "interrupted!" : "terminated!";
+}
+
+static void raise_in_script(lua_State *L, lua_Debug *unused) {
+  (void)unused;
+  lua_sethook(L, NULL, 0, 0);
+  luaL_error(L, "%s", stop_text(stop_signal));
+}
+
+/* lua_sethook is the one function of Lua that a handler may call. */
+static void interrupt(void) {
+  int events = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+  lua_sethook(interrupted, raise_in_script, events, 1);
+}
+
+static void on_interrupt(int number) {
+  signal(number, SIG_DFL);
+  stop_signal = number;
+  interrupt();
+}
+
+/* Only the first one: another would break off what the script does on its way out. */
+static void on_stop(int number) {
+  if (stop_signal != 0) return;
+  stop_signal = number;
+  interrupt();
+}
+
+void call_stop_on_signals(lua_State *L) {
+  static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+  interrupted = L;
+  is_worker = true;
+  struct sigaction action = {.sa_handler = on_stop}; /* no SA_RESTART: reading ends, too */
+  sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+    struct sigaction before;
+    sigaction(signals[i], NULL, &before);
+    if (before.sa_handler != SIG_IGN) sigaction(signals[i], &action, NULL);
+  }
+}
+
+int call_stopped_by(void) {
+  return was_stopped ? stop_signal : 0;
+}
+
+/* ---- calls ---- */
+
+/* Makes a text of whatever was raised, and puts a traceback behind it. */
+static int explain(lua_State *L) {
+  const char *message = lua_tostring(L, 1);
+  if (message == NULL) {
+    bool has_text = luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING;
+    if (has_text) return 1; /* an object that says itself what it is about */
+    message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+  }
+  if (is_worker && stop_signal != 0) {
+    const char *text = stop_text(stop_signal);
+    size_t length = strlen(message), tail = strlen(text);
+    was_stopped = length >= tail && strcmp(message + length - tail, text) == 0;
+  }
+  luaL_traceback(L, L, message, 1);
+  return 1;
+}
+
+int call(lua_State *L, int arguments, int results) {
+  int function = lua_gettop(L) - arguments;
+  lua_pushcfunction(L, explain);
+  lua_insert(L, function);
+  bool is_ignored = false;
+  void (*before)(int) = SIG_DFL;
+  if (!is_worker) {
+    interrupted = L;
+    before = signal(SIGINT, on_interrupt);
+    is_ignored = before == SIG_IGN;
+    if (is_ignored) signal(SIGINT, SIG_IGN);
+  }
+  int status = lua_pcall(L, arguments, results, function);
+  if (!is_worker && !is_ignored) signal(SIGINT, before);
+  lua_remove(L, function);
+  return status;
+}
+
+int call_report(lua_State *L, const struct options *options, int status) {
+  if (status == LUA_OK) return status;
+  const char *message = lua_tostring(L, -1);
+  if (call_stopped_by() == 0) {
+    if (options->program != NULL) lua_writestringerror("%s: ", options->program);
+    lua_writestringerror("%s\n", message != NULL ? message : "(error message is no string)");
+  }
+  lua_pop(L, 1);
+  return status;
+}
