@@ -87,7 +87,7 @@ test: setup-test ## build and run every test
 lint: setup-lint ## check style and warnings, in C and Lua, with gcc and clang
 	clang-format --dry-run --Werror $(C_SOURCES) $(C_HEADERS) $(CXX_SOURCES)
 	@for file in $(C_SOURCES); do for cc in gcc clang; do \
-	  $$cc -fsyntax-only -O2 -Werror $(BASE_FLAGS) -isystem $(LUA_INCDIR) $$file || exit 1; done; done
+	  $$cc -fsyntax-only -O2 -Werror $(BASE_FLAGS) -Ibindings/lua -isystem $(LUA_INCDIR) $$file || exit 1; done; done
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
 	  --inline-suppr -D_GNU_SOURCE -D__linux__ -Icore -Ibindings $(CORE_SOURCES) $(LUA_SOURCES) $(SHMLUA_SOURCES)
 	luacheck --quiet $(LUA_FILES)
@@ -129,8 +129,8 @@ bench-peers: setup-bench setup-peers ## the dict beside LMDB, Redis, APCu and ng
 	@$(RUN) $(LUA) scripts/bench/dict_peers.lua
 
 install: all ## install below PREFIX (/usr/local); DESTDIR is put before it
-	install -d $(addprefix $(DESTDIR),$(INSTALL_LUADIR) $(PREFIX)/lib/pkgconfig \
-	  $(PREFIX)/share/shm/examples $(PREFIX)/share/shm/meta)
+	install -d $(addprefix $(DESTDIR),$(INSTALL_LUADIR) $(PREFIX)/bin $(PREFIX)/lib/pkgconfig \
+	  $(PREFIX)/share/shm/examples/embed $(PREFIX)/share/shm/meta)
 	install -m 755 $(BUILD)/shm.so $(DESTDIR)$(INSTALL_LUADIR)/shm.so
 	install -m 644 $(BUILD)/libshmx.a $(DESTDIR)$(PREFIX)/lib/libshmx.a
 	install -m 755 $(BUILD)/libshmx.so $(DESTDIR)$(PREFIX)/lib/libshmx.so.$(VERSION)
@@ -141,13 +141,22 @@ install: all ## install below PREFIX (/usr/local); DESTDIR is put before it
 	printf '%s\n' 'Name: shmx' 'Description: shared memory that programs can trust' \
 	  'Version: $(VERSION)' 'Cflags: -I$(PREFIX)/include/shmx' 'Libs: -L$(PREFIX)/lib -lshmx' \
 	  'Libs.private: -pthread' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/shmx.pc
+	install -m 755 $(BUILD)/shmlua $(DESTDIR)$(PREFIX)/bin/shmlua
+	install -m 644 $(BUILD)/libshmx_lua.a $(DESTDIR)$(PREFIX)/lib/libshmx_lua.a
+	install -m 644 bindings/lua/shmx_lua.h $(DESTDIR)$(PREFIX)/include/shmx/shmx_lua.h
+	printf '%s\n' 'Name: shmx_lua' 'Description: shared memory for programs that embed Lua' \
+	  'Version: $(VERSION)' 'Requires: shmx' 'Cflags: -I$(LUA_INCDIR)' \
+	  'Libs: -L$(PREFIX)/lib -lshmx_lua -lshmx -l$(LUA)' \
+	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/shmx_lua.pc
 	install -m 644 scripts/examples/*.lua $(DESTDIR)$(PREFIX)/share/shm/examples
+	install -m 644 scripts/examples/embed/* $(DESTDIR)$(PREFIX)/share/shm/examples/embed
 	install -m 644 bindings/meta/shm.lua $(DESTDIR)$(PREFIX)/share/shm/meta/shm.lua
 	@test -n "$(DESTDIR)" || test $$(id -u) != 0 || ldconfig
 
 uninstall: ## remove what install installed
 	rm -f $(DESTDIR)$(INSTALL_LUADIR)/shm.so $(DESTDIR)$(PREFIX)/lib/libshmx.a \
-	  $(DESTDIR)$(PREFIX)/lib/libshmx.so* $(DESTDIR)$(PREFIX)/lib/pkgconfig/shmx.pc
+	  $(DESTDIR)$(PREFIX)/lib/libshmx.so* $(DESTDIR)$(PREFIX)/lib/pkgconfig/shmx.pc \
+	  $(addprefix $(DESTDIR)$(PREFIX)/,bin/shmlua lib/libshmx_lua.a lib/pkgconfig/shmx_lua.pc)
 	rm -rf $(DESTDIR)$(PREFIX)/include/shmx $(DESTDIR)$(PREFIX)/share/shm
 
 clean: ## remove what was built
