@@ -49,7 +49,7 @@ describe("make", function()
 
   it("leaves the module and both libraries", function()
     make("all", "BUILD=" .. directory .. "/out")
-    for _, name in ipairs { "shm.so", "libshmx.a", "libshmx.so" } do
+    for _, name in ipairs { "shm.so", "libshmx.a", "libshmx.so", "libshmx_lua.a", "shmlua" } do
       assert.is_truthy(uv.fs_stat(directory .. "/out/" .. name), name)
     end
     local symbols = run("nm", { "-D", "--defined-only", directory .. "/out/shm.so" }).out
@@ -185,6 +185,83 @@ describe("an installation", function()
       local read = readme("\n`lua5.4 %-e '([^\n]-)'`")
       assert.equal("hello\ttrue\n", run(process.lua, { "-e", read }, here).out)
     end
+  end)
+
+  it("has shmlua, which needs no search path", function()
+    local result = run(prefix .. "/bin/shmlua", { "-j2", "-e", 'print(#require "shm".worker.arena:objects())' })
+    assert.same({ 0, "0\n0\n", "" }, { result.code, result.out, result.err })
+  end)
+
+  it("has what a C program needs that embeds Lua, and the example that does", function()
+    local example = directory .. "/embed"
+    assert.equal(0, run("cp", { "-r", prefix .. "/share/shm/examples/embed", example }).code)
+    local compiled = run("make", { "-C", example, "CFLAGS=-Werror" }, here)
+    assert.equal(0, compiled.code, compiled.err)
+    local result = run(example .. "/embed", {}, here)
+    assert.same({ 0, "the script has the sum 32, in anonymous segment (memfd, 64 bytes)\n"
+      .. "the program reads 32\n", "" }, { result.code, result.out, result.err })
+    local lines = select(2, run("cat", { example .. "/embed.c" }).out:gsub("\n", ""))
+    assert.is_true(lines < 100)
+  end)
+
+  it("hands handles to scripts and back, and says what is none", function()
+    local source = write("handles.c", [[
+      #include <lauxlib.h>
+      #include <lualib.h>
+      #include <stdio.h>
+      #include <shmx_lua.h>
+      static int segment_of(lua_State *L) {
+        lua_pushboolean(L, shmx_lua_check_segment(L, 1)->object.data != NULL);
+        return 1;
+      }
+      static int arena_of(lua_State *L) {
+        lua_pushinteger(L, (lua_Integer)shmx_lua_check_arena(L, 1)->segment.object.size);
+        return 1;
+      }
+      int main(int argc, char **argv) {
+        shmx_arena arena = {0}, other = {0};
+        shmx_arena_object object = {0};
+        shmx_kind kind = shmx_array_kind(SHMX_I32, 1);
+        if (shmx_arena_open(&other, shmx_anonymous(), 8192, NULL) != 0) return 2;
+        if (shmx_arena_open(&arena, shmx_anonymous(), 65536, NULL) != 0) return 3;
+        if (shmx_arena_find(&arena, "n", &kind, &object) != 0) return 4;
+        lua_State *L = luaL_newstate(); /* nobody opens the module in it */
+        luaL_openlibs(L);
+        shmx_arena *moved = shmx_lua_push_arena(L, &arena);
+        lua_setglobal(L, "arena");
+        if (arena.segment.object.data != NULL || object.arena != moved) return 5;
+        shmx_segment *segment = shmx_lua_push_segment(L, NULL);
+        if (shmx_segment_create(segment, shmx_anonymous(), 100, NULL) != 0) return 6;
+        lua_setglobal(L, "segment");
+        lua_register(L, "segment_of", segment_of);
+        lua_register(L, "arena_of", arena_of);
+        *(int32_t *)object.memory.object.data = 42; /* as good as before */
+        if (luaL_dostring(L, argv[argc - 1]) != LUA_OK) return puts(lua_tostring(L, -1)), 7;
+        if (shmx_segment_write(segment, 0, "x", 1) != -EBADF) return 8;
+        lua_close(L);
+        if (object.arena != NULL || shmx_arena_object_check(&object) != -EBADF) return 9;
+        shmx_arena_close(&other);
+        return 0;
+      }]])
+    local binary = directory .. "/handles"
+    local compiled = run("sh", { "-c", "gcc -Wall -Wextra -Werror " .. source .. " -o " .. binary
+      .. " $(pkg-config --cflags --libs shmx_lua)" }, here)
+    assert.equal(0, compiled.code, compiled.err)
+    local result = run(binary, { [[
+      assert(arena:array("n", "i32", 1)[1] == 42 and arena_of(arena) == 65536)
+      assert(package.loaded.shm._VERSION and segment_of(segment))
+      for _, wrong in ipairs { 1, "x", io.stdout, arena } do
+        local ok, message = pcall(segment_of, wrong)
+        assert(not ok and message:find("bad argument #1 to '?segment_of'? %(shm.segment expected, got "), message)
+      end
+      local ok, message = pcall(arena_of, segment)
+      assert(not ok and message:find "shm.arena expected, got shm.segment", message)
+      ok, message = pcall(arena_of)
+      assert(not ok and message:find "shm.arena expected, got no value", message)
+      segment:write "hello"
+      segment:close()
+      assert(segment_of(segment) == false)]] }, here)
+    assert.same({ 0, "", "" }, { result.code, result.out, result.err })
   end)
 
   it("has headers that can be included alone, from C11 and C++", function()

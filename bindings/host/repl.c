@@ -125,7 +125,7 @@ static void print_results(lua_State *L, const struct options *options) {
   luaL_checkstack(L, LUA_MINSTACK, "too many results to print");
   lua_getglobal(L, "print");
   lua_insert(L, 1);
-  if (call(L, count, 0) == LUA_OK) return;
+  if (lua_pcall(L, count, 0, 0) == LUA_OK) return;
   const char *why = lua_tostring(L, -1);
   say(options, "error calling 'print' (%s)", why != NULL ? why : "no message");
 }

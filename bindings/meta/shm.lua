@@ -68,6 +68,12 @@
 ---@field address? integer where it is mapped in this process (not in `shm.list`)
 ---@field readonly? boolean how it is mapped in this process (not in `shm.list`)
 
+---What `shmlua -j N` gives to each of its N processes as `shm.worker`, which is nil elsewhere.
+---@class shm.Worker
+---@field index integer which one this is: 1 to count
+---@field count integer how many there are
+---@field arena shm.Arena what they share: anonymous, of the size that `--arena=SIZE` says
+
 ---Limits of the machine; math.maxinteger stands for none.
 ---@class shm.Limits
 ---@field page_size integer bytes
@@ -277,6 +283,7 @@ local Dict = {}
 ---@class shm
 ---@field PRIVATE integer IPC_PRIVATE: as a name for create, a new System V segment without a key
 ---@field _VERSION string
+---@field worker? shm.Worker which worker of `shmlua -j N` this is
 local shm = {}
 
 ---Creates a segment that does not exist yet, filled with zeroes, and attaches to it. It becomes visible at

@@ -73,8 +73,8 @@ SHMX_API int shmx_arena_open(shmx_arena *arena, shmx_name name, size_t size,
 SHMX_API void shmx_arena_close(shmx_arena *arena);
 
 /*
- * Moves an open arena to another place: `from` is a closed handle then, and `to`, which was one, has
- * the arena and the objects that are open through it. Those stay where they are.
+ * Moves an open arena to another place: `from` is a closed handle then, and `to`, which was one,
+ * has the arena and the objects that are open through it. Those stay where they are.
  */
 SHMX_API void shmx_arena_move(shmx_arena *from, shmx_arena *to);
 

@@ -291,6 +291,29 @@ static void test_views_know_of_a_removal(void **state) {
   close_and_unlink(&arena);
 }
 
+/* Among others, so that both its neighbours in the list of this process have to learn of it. */
+static void test_moves_with_its_objects(void **state) {
+  shmx_arena before, arena, after, moved, closed = {0};
+  shmx_arena_object one, other;
+  open_arena(&before, shmx_anonymous(), SIZE);
+  open_arena(&arena, name_of(state), SIZE);
+  open_arena(&after, shmx_anonymous(), SIZE);
+  *find(&arena, "one", 1, &one) = 1;
+  *find(&arena, "other", 1, &other) = 2;
+  shmx_arena_move(&arena, &moved);
+  memset(&arena, 0xff, sizeof arena); /* nobody looks there any more */
+  shmx_arena_object_close(&other);
+  assert_int_equal(*find(&moved, "other", 1, &other), 2);
+  assert_int_equal(shmx_arena_object_check(&one), 0);
+  assert_int_equal(status_of(&moved).objects, 2);
+  shmx_arena_close(&before);
+  shmx_arena_close(&after);
+  close_and_unlink(&moved);
+  assert_int_equal(shmx_arena_object_check(&one), -EBADF);
+  shmx_arena_move(&closed, &moved);
+  shmx_arena_close(&moved);
+}
+
 /* A truncated segment is an error, and no crash. */
 static void truncate_it(int unused) {
   (void)unused;
@@ -327,6 +350,7 @@ int main(void) {
       OVER_ALL(test_entries_may_run_out),
       OVER_ALL(test_closing_is_told_while_the_memory_is_there),
       OVER_ALL(test_views_know_of_a_removal),
+      OVER_ALL(test_moves_with_its_objects),
   };
   return cmocka_run_group_tests(tests, begin_bounded, nothing_left);
 }

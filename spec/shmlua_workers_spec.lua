@@ -1,0 +1,278 @@
+-- shmlua_workers_spec.lua: shmlua -j N: workers share an arena; who crashes, fails, forks, or will not end.
+local process = require "spec.support.process"
+local uv = require "luv"
+
+local shmlua = process.build .. "/shmlua"
+
+-- What every script here begins with.
+local prelude = [[
+  local shm = require "shm"
+  local worker = shm.worker
+  local arena, index = worker.arena, worker.index
+  io.stdout:setvbuf "line"
+  local function crash(signal)
+    local file <close> = io.open "/proc/self/stat"
+    os.execute("kill -" .. signal .. " " .. file:read "n")
+  end
+  local last <close> = setmetatable({}, { __close = function() print("closed", index) end })
+]]
+
+local function start(options, text)
+  local arguments = {}
+  for option in options:gmatch("%S+") do arguments[#arguments + 1] = option end
+  arguments[#arguments + 1], arguments[#arguments + 2] = "-e", prelude .. (text or "")
+  return process.start(shmlua, arguments)
+end
+
+local function run(options, text)
+  local self = start(options, text)
+  self:wait()
+  return self
+end
+
+local function lines_of(text)
+  local list = {}
+  for line in text:gmatch("[^\n]+") do list[#list + 1] = line end
+  table.sort(list)
+  return list
+end
+
+local function lives(pid)
+  local file <close> = io.open("/proc/" .. pid .. "/stat")
+  return file ~= nil and not file:read("a"):find("%) [ZX] ")
+end
+
+local function await_end(pids)
+  return process.await(function()
+    for _, pid in ipairs(pids) do
+      if lives(pid) then return false end
+    end
+    return true
+  end)
+end
+
+local own_pid = [[(function() local file <close> = io.open "/proc/self/stat" return file:read "n" end)()]]
+
+describe("workers", function()
+  it("share an arena, and know who they are", function()
+    local result = run("-j 3", [[
+      local sum = arena:array("sum", "i64", 1)
+      sum:fetch_add(1, index)
+      arena:barrier("all", worker.count):wait()
+      print(index, worker.count, sum:load(1))]])
+    assert.same({ 0, "" }, { result.code, result.err })
+    assert.same({ "1\t3\t6", "2\t3\t6", "3\t3\t6", "closed\t1", "closed\t2", "closed\t3" }, lines_of(result.out))
+  end)
+
+  it("are as many as there are cores for auto; the arena is as large as one says", function()
+    local result = run("-jauto --arena=1M", [[print(arena:stat().size, worker.count)]])
+    local cores = process.run("nproc", {}).out:match("%d+")
+    local count = select(2, result.out:gsub("1048576\t" .. cores .. "\n", ""))
+    assert.equal(tonumber(cores), count)
+    assert.matches("\n67108864\n", "\n" .. run("-j1", "print(arena:stat().size)").out)
+  end)
+
+  it("are refused where the command line is wrong, with a way out", function()
+    for _, count in ipairs { "0", "-1", "1000", "257", "x", "2x", "1.5", "" } do
+      local result = process.run(shmlua, { "-j", count, "-e", "print(1)" })
+      assert.same({ 1, "" }, { result.code, result.out })
+      assert.equal(("shmlua: '%s' is no number of workers: -j takes 1 to 256, or auto"):format(count),
+        result.err:match("[^\n]*"))
+    end
+    for arguments, message in pairs {
+      [{ "-j" }] = "'-j' needs argument",
+      [{ "-j2" }] = "'-j' needs a script, or -e",
+      [{ "-j2", "-i" }] = "'-i' is not for workers, who cannot all have the terminal",
+      [{ "--arena=1M", "x.lua" }] = "'--arena=1M' is for workers: say -j N, too",
+      [{ "-j2", "--arena=8191" }] = "'--arena=8191' is not bytes, at least 8192, or a number with K, M, G or T",
+      [{ "-j2", "--arena=99999999999T" }] =
+        "'--arena=99999999999T' is not bytes, at least 8192, or a number with K, M, G or T",
+      [{ "-j2", "--restart=x" }] = "'--restart=x' is not a number of restarts",
+      [{ "-j2", "--grace=-1" }] = "'--grace=-1' is not a number of seconds",
+    } do
+      local result = process.run(shmlua, arguments)
+      assert.equal("shmlua: " .. message, result.err:match("[^\n]*"))
+      assert.equal(1, result.code)
+    end
+  end)
+
+  it("are not started for a script that is missing or wrong, which is said once", function()
+    local missing = process.run(shmlua, { "-j4", "/no/such.lua" })
+    assert.same({ 1, "", "shmlua: cannot open /no/such.lua: No such file or directory\n" },
+      { missing.code, missing.out, missing.err })
+    local wrong = process.start(shmlua, { "-j4", "-" })
+    wrong.input:write("print(")
+    wrong:wait()
+    assert.equal(1, wrong.code)
+    assert.equal("shmlua: stdin:1: unexpected symbol near <eof>\n", wrong.err)
+  end)
+
+  it("all run a script that comes from a pipe, with its arguments", function()
+    local self = process.start(shmlua, { "-j2", "-", "a", "b" })
+    self.input:write("#!shebang\nprint(arg[0], arg[-1], ...)\nerror 'line 3'")
+    self:wait()
+    assert.matches("^%-\t%-j2\ta\tb\n", self.out)
+    assert.matches("shmlua: stdin:3: line 3\nstack traceback:", self.err)
+  end)
+end)
+
+describe("a group", function()
+  it("ends with the first worker that fails, and its code; the others end in order", function()
+    local result = run("-j 3", [[
+      arena:barrier("all", 3):wait()
+      if index == 2 then os.exit(7) end
+      while true do end]])
+    assert.equal(7, result.code)
+    assert.same({ "closed\t1", "closed\t3" }, lines_of(result.out))
+    assert.matches("^shmlua: worker 2 %(pid %d+%) failed with exit code 7\n$", result.err)
+    result = run("-j 2", [[if index == 1 then error "boom" end arena:channel("c", "1K"):receive()]])
+    assert.equal(1, result.code)
+    assert.matches("boom\nstack traceback:.*shmlua: worker 1 %(pid %d+%) failed with exit code 1\n$", result.err)
+  end)
+
+  it("goes on where a worker ends well, also by os.exit", function()
+    local result = run("-j 2", [[
+      if index == 1 then os.exit(0) end
+      arena:channel("c", "1K"):receive(0.1)
+      print "second"]])
+    assert.same({ 0, "second\nclosed\t2\n", "" }, { result.code, result.out, result.err })
+  end)
+
+  it("says by what a worker was killed, and ends", function()
+    local result = run("-j 2", [[if index == 1 then crash "SEGV" end while true do end]])
+    assert.equal(128 + 11, result.code)
+    assert.matches("^shmlua: worker 1 %(pid %d+%) was killed by SIGSEGV %(Segmentation fault%)\n$", result.err)
+  end)
+
+  it("restarts who crashed, as often as it may", function()
+    local script = [[
+      local crashes = arena:array("crashes", "i32", 1)
+      if index == 1 and crashes:fetch_add(1, 1) < 2 then crash "KILL" end
+      print("worker", index)]]
+    for _, option in ipairs { "--restart", "--restart=2" } do
+      local result = run("-j 2 " .. option, script)
+      assert.same({ 0, 2 }, { result.code, select(2, result.err:gsub("SIGKILL %(Killed%); it is restarted\n", "")) })
+      assert.same({ "closed\t1", "closed\t2", "worker\t1", "worker\t2" }, lines_of(result.out))
+    end
+    local result = run("-j 2 --restart=1", script)
+    assert.equal(128 + 9, result.code)
+    assert.matches("restarted\nshmlua: worker 1 %(pid %d+%) was killed by SIGKILL %(Killed%)\n$", result.err)
+    assert.equal(3, run("-j 2 --restart", "os.exit(3)").code)
+  end)
+
+  for signal, number in pairs { sigint = 2, sigterm = 15, sighup = 1 } do
+    it("ends in order by " .. signal, function()
+      local self = start("-j 3", [[print "ready" arena:channel("c", "1K"):receive()]])
+      for _ = 1, 3 do assert.equal("ready", self:line()) end
+      self:kill(signal)
+      self:wait()
+      assert.same({ 0, number }, { self.code, self.signal })
+      assert.same({ "closed\t1", "closed\t2", "closed\t3" }, lines_of(self.out))
+      assert.equal("", self.err)
+    end)
+  end
+
+  it("kills who loops through SIGTERM, or is stopped, after the grace time", function()
+    local self = start("-j 2 --grace=0.2", [[
+      print("ready", ]] .. own_pid .. [[)
+      if index == 2 then crash "STOP" end
+      while true do pcall(function() while true do end end) end]])
+    local pids = { self:line():match("%d+"), self:line():match("%d+") }
+    self:kill("sigterm")
+    self:wait()
+    assert.equal(15, self.signal)
+    assert.matches("shmlua: worker 1 %(pid %d+%) has not ended in 0.2 seconds, and is killed\n", self.err)
+    assert.is_true(await_end(pids))
+  end)
+
+  it("leaves nothing when its parent is killed", function()
+    local self = start("-j 3", [[print("ready", ]] .. own_pid .. [[) while true do end]])
+    local pids = {}
+    for i = 1, 3 do pids[i] = self:line():match("%d+") end
+    self:kill("sigkill")
+    assert.is_true(await_end(pids))
+    self:wait()
+  end)
+
+  it("leaves nothing that a worker has started", function()
+    local result = run("-j 2", [[os.execute "sleep 1000 >/dev/null 2>&1 & echo $!"]])
+    assert.equal(0, result.code)
+    local pids = {}
+    for pid in result.out:gmatch("%f[^\n\0](%d+)\n") do pids[#pids + 1] = pid end
+    assert.equal(2, #pids)
+    for _, pid in ipairs(pids) do assert.is_false(lives(pid)) end
+  end)
+
+  it("leaves nothing that a worker has forked, also when its parent is killed", function()
+    local text = [[
+      package.cpath = os.getenv "SHM_BUILD" .. "/spec/?.so;" .. package.cpath
+      local lowlevel = require "lowlevel"
+      local function ready() print("ready", ]] .. own_pid .. [[) end
+      ready()
+      lowlevel.child(function()
+        ready()
+        while true do end
+      end)]]
+    local self = process.start(shmlua, { "-j2", "-e", prelude .. text }, { env = { SHM_BUILD = process.build } })
+    local pids = {}
+    for i = 1, 4 do pids[i] = self:line():match("%d+") end
+    self:kill("sigkill")
+    assert.is_true(await_end(pids))
+    self:wait()
+  end)
+
+  it("ends where its output goes nowhere, or was closed", function()
+    local result = process.run("sh", { "-c", shmlua .. [[ -j2 -e "while true do print(1) end" | head -1]] })
+    assert.equal("1\n", result.out)
+    assert.matches("was killed by SIGPIPE", result.err)
+    result = process.run("sh", { "-c", shmlua
+      .. [[ -j2 -e 'local a = require"shm".worker.arena; print(1); assert(a:array("x", "u8", 9))' >&- <&-]] })
+    assert.same({ 0, "" }, { result.code, result.err })
+  end)
+
+  it("does not take for its own what its process had before", function()
+    local result = process.run("sh", { "-c", "sleep 1000 >/dev/null 2>&1 & echo $!; exec " .. shmlua
+      .. " -j2 -e 'x = 1'" })
+    local pid = tonumber(result.out)
+    assert.is_true(lives(pid))
+    uv.kill(pid, "sigkill")
+    assert.is_true(await_end { pid })
+  end)
+end)
+
+describe("the example mandelbrot", function()
+  local example, directory = uv.cwd() .. "/scripts/examples/mandelbrot.lua", nil
+  setup(function() directory = assert(uv.fs_mkdtemp("/tmp/shm_spec_XXXXXX")) end)
+  teardown(function() assert.equal(0, process.run("rm", { "-rf", directory }).code) end)
+
+  local function paint(workers, output)
+    local result = process.run(shmlua, { "-j", workers, example, "--size", "60", "--iterations", "50", "--output",
+      directory .. "/" .. output })
+    assert.same({ 0, "" }, { result.code, result.err })
+    assert.matches("^60 x 40 pixels, " .. workers .. " workers, ", result.out)
+    local file <close> = assert(io.open(directory .. "/" .. output, "rb"))
+    return file:read("a")
+  end
+
+  it("paints the same picture with any number of workers", function()
+    local one, four = paint("1", "1.ppm"), paint("4", "4.ppm")
+    assert.equal("P6\n60 40\n255\n", one:sub(1, 13))
+    assert.equal(13 + 60 * 40 * 3, #one)
+    assert.is_true(one == four)
+    local middle = 13 + (20 * 60 + 30) * 3
+    assert.equal("\0\0\0", one:sub(middle + 1, middle + 3))
+  end)
+
+  it("writes a PNG with the same pixels", function()
+    local ppm, png = paint("2", "a.ppm"), paint("2", "a.png")
+    assert.equal("\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x3c\0\0\0\x28\8\2\0\0\0", png:sub(1, 29))
+    for row = 0, 39 do assert.is_truthy(png:find(ppm:sub(14 + row * 180, 13 + (row + 1) * 180), 1, true)) end
+  end)
+
+  it("says how it is run", function()
+    assert.matches("shmlua %-j auto", process.run(shmlua, { example }).err)
+    local result = process.run(shmlua, { "-j2", example, "--size", "x" })
+    assert.equal(1, result.code)
+    assert.matches("usage: shmlua", result.err)
+  end)
+end)
