@@ -192,6 +192,12 @@ describe("an installation", function()
     assert.same({ 0, "0\n0\n", "" }, { result.code, result.out, result.err })
   end)
 
+  it("prints what the README's workers say", function()
+    local script = write("sum.lua", readme("On all cores.-```lua\n(.-)```"))
+    local result = run(prefix .. "/bin/shmlua", { "-j", "4", script })
+    assert.same({ 0, "500500\n", "" }, { result.code, result.out, result.err })
+  end)
+
   it("has what a C program needs that embeds Lua, and the example that does", function()
     local example = directory .. "/embed"
     assert.equal(0, run("cp", { "-r", prefix .. "/share/shm/examples/embed", example }).code)
