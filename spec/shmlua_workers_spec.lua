@@ -185,6 +185,24 @@ describe("a group", function()
     assert.is_true(await_end(pids))
   end)
 
+  it("raises one error in a worker, whose way out another signal does not break off", function()
+    local self = start("-j 1", [[
+      local slow <close> = setmetatable({}, { __close = function()
+        print "closing"
+        arena:channel("c", "1K"):receive(0.3)
+        print "whole"
+      end })
+      print("ready", ]] .. own_pid .. [[)
+      while true do end]])
+    local pid = tonumber(self:line():match("%d+"))
+    self:kill("sigterm")
+    assert.equal("closing", self:line())
+    uv.kill(pid, "sigterm")
+    uv.kill(pid, "sigint")
+    self:wait()
+    assert.same({ 15, "whole\nclosed\t1\n", "" }, { self.signal, self.out, self.err })
+  end)
+
   it("leaves nothing when its parent is killed", function()
     local self = start("-j 3", [[print("ready", ]] .. own_pid .. [[) while true do end]])
     local pids = {}
@@ -222,7 +240,7 @@ describe("a group", function()
   end)
 
   it("ends where its output goes nowhere, or was closed", function()
-    local result = process.run("sh", { "-c", shmlua .. [[ -j2 -e "while true do print(1) end" | head -1]] })
+    local result = process.run("sh", { "-c", shmlua .. [[ -j2 --restart -e "while true do print(1) end" | head -1]] })
     assert.equal("1\n", result.out)
     assert.matches("was killed by SIGPIPE", result.err)
     result = process.run("sh", { "-c", shmlua
