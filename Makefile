@@ -149,7 +149,7 @@ install: all ## install below PREFIX (/usr/local); DESTDIR is put before it
 	  'Libs: -L$(PREFIX)/lib -lshmx_lua -lshmx -l$(LUA)' \
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/shmx_lua.pc
 	install -m 644 scripts/examples/*.lua $(DESTDIR)$(PREFIX)/share/shm/examples
-	install -m 644 scripts/examples/embed/* $(DESTDIR)$(PREFIX)/share/shm/examples/embed
+	install -m 644 $(addprefix scripts/examples/embed/,embed.c Makefile) $(DESTDIR)$(PREFIX)/share/shm/examples/embed
 	install -m 644 bindings/meta/shm.lua $(DESTDIR)$(PREFIX)/share/shm/meta/shm.lua
 	@test -n "$(DESTDIR)" || test $$(id -u) != 0 || ldconfig
 

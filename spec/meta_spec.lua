@@ -1,5 +1,6 @@
 -- meta_spec.lua: bindings/meta/shm.lua describes what there is, all of it, and nothing else.
 local shm = require "shm"
+local process = require "spec.support.process"
 
 local file <close> = assert(io.open("bindings/meta/shm.lua"))
 local text = file:read("a")
@@ -128,7 +129,24 @@ describe("the meta file", function()
     for name, value in pairs(shm) do
       if type(value) ~= "function" then values[name] = true end
     end
-    assert.same(values, keys(fields("shm")))
+    local always = fields("shm")
+    for name, optional in pairs(always) do always[name] = not optional or nil end
+    assert.same(values, always)
+  end)
+
+  it("has what a worker of shmlua has, and no other", function()
+    local shmlua = process.build .. "/shmlua"
+    local function print_keys(table, test)
+      return ("for key, value in pairs(%s) do if %s then io.write(key, ' ') end end"):format(table, test)
+    end
+    for class, script in pairs { shm = print_keys("require 'shm'", "type(value) ~= 'function'"),
+      ["shm.Worker"] = print_keys("require 'shm'.worker", "true") } do
+      local found = {}
+      for key in process.run(shmlua, { "-j1", "-e", script }).out:gmatch("%S+") do
+        found[key] = true
+      end
+      assert.same(found, keys(fields(class)))
+    end
   end)
 
   it("knows the metamethods", function()
