@@ -11,6 +11,7 @@
  * mem/view.h      elements of one type in a segment; mem/element.h: the types; mem/atomic.h: atomic
  *                 operations, wait and notify; mem/record.h: the layouts of C structs
  * mem/arena.h     named objects in one segment; base/kind.h: what they say of themselves
+ * mem/inspect.h   an arena seen from outside; sync/holders.h: who has a part in an object
  * sync/mutex.h    a mutex; beside it rwlock.h, semaphore.h, condition.h, barrier.h
  * data/channel.h  messages, each to one receiver; data/topic.h: each to all subscribers;
  *                 data/service.h: requests and replies
@@ -33,6 +34,7 @@
 #include "mem/arena.h"
 #include "mem/atomic.h"
 #include "mem/element.h"
+#include "mem/inspect.h"
 #include "mem/record.h"
 #include "mem/segment.h"
 #include "mem/view.h"
@@ -43,6 +45,7 @@
 #include "os/system.h"
 #include "sync/barrier.h"
 #include "sync/condition.h"
+#include "sync/holders.h"
 #include "sync/mutex.h"
 #include "sync/rwlock.h"
 #include "sync/semaphore.h"

@@ -5,6 +5,7 @@
 #include "lua/lelement.h"
 #include "lua/lerror.h"
 #include "lua/lmessage.h"
+#include "lua/lstat.h"
 #include "lua/lvalue.h"
 #include "lua/lview.h"
 #include "lua/lwait.h"
@@ -402,31 +403,11 @@ static int channel_fd(lua_State *L) {
 
 /* ---- status and registration ---- */
 
-static void set_integer(lua_State *L, const char *field, uint64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, field);
-}
-
-static void set_boolean(lua_State *L, const char *field, bool value) {
-  lua_pushboolean(L, value);
-  lua_setfield(L, -2, field);
-}
-
 static int channel_stat(lua_State *L) {
   struct lchannel *self = check(L);
   int status = shmx_arena_object_check(&self->base.object);
   if (status != 0) return lobject_return(L, &self->base, status, 0);
-  shmx_channel_status stat;
-  shmx_channel_stat(&self->channel, &stat);
-  lua_createtable(L, 0, 8);
-  set_integer(L, "capacity", stat.capacity);
-  set_integer(L, "limit", shmx_channel_limit(&self->channel));
-  set_integer(L, "used", stat.used);
-  set_integer(L, "sent", stat.sent);
-  set_integer(L, "received", stat.received);
-  set_boolean(L, "receivers_wait", stat.receivers_wait);
-  set_boolean(L, "senders_wait", stat.senders_wait);
-  set_boolean(L, "finished", stat.finished);
+  lstat_push_channel(L, &self->channel);
   return 1;
 }
 

@@ -1,6 +1,7 @@
 /* ldict_all.c: many entries at once, and a dict as a whole: d:get_all, d:flush_all, d:stat ...
  * Touches core. */
 #include "lua/ldict.h"
+#include "lua/lstat.h"
 
 /* ---- several keys ---- */
 
@@ -135,25 +136,6 @@ int ldict_stat(lua_State *L) {
   shmx_dict_status stat;
   int status = look(L, self, &stat);
   if (status != 0) return ldict_fail(L, self, status);
-  const struct {
-    const char *name;
-    uint64_t value;
-  } fields[] = {
-      {"capacity", stat.capacity}, {"limit", shmx_dict_limit(&self->dict)},
-      {"room", stat.room},         {"used", stat.used},
-      {"free", stat.free},         {"payload", stat.payload},
-      {"entries", stat.entries},   {"hits", stat.hits},
-      {"misses", stat.misses},     {"evictions", stat.evictions},
-      {"expired", stat.expired},   {"shards", stat.shards},
-      {"fullest", stat.fullest},   {"emptiest", stat.emptiest},
-  };
-  lua_createtable(L, 0, 15);
-  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-    lua_pushinteger(L, (lua_Integer)fields[i].value);
-    lua_setfield(L, -2, fields[i].name);
-  }
-  lua_Number overhead = (lua_Number)stat.used - (lua_Number)stat.payload;
-  lua_pushnumber(L, stat.used != 0 ? overhead / (lua_Number)stat.used : 0);
-  lua_setfield(L, -2, "fragmentation");
+  lstat_push_dict(L, &stat, shmx_dict_limit(&self->dict));
   return 1;
 }

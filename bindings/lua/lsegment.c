@@ -3,6 +3,7 @@
 #include "lua/larena.h"
 #include "lua/larg.h"
 #include "lua/lerror.h"
+#include "lua/linspect.h"
 #include "lua/lrecord.h"
 #include "lua/lview.h"
 #include "lua/lwindow.h"
@@ -236,6 +237,7 @@ void lsegment_push_stat(lua_State *L, const shmx_stat *stat) {
   set_integer(L, "nattch", stat->nattch);
   set_integer(L, "cpid", stat->cpid);
   set_integer(L, "lpid", stat->lpid);
+  if (stat->creator_lives >= 0) set_boolean(L, "creator_lives", stat->creator_lives);
   set_integer(L, "atime", stat->atime);
   set_integer(L, "dtime", stat->dtime);
   set_integer(L, "ctime", stat->ctime);
@@ -287,11 +289,14 @@ static int segment_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"write", lsegment_write},  {"read", lsegment_read},      {"cstring", segment_cstring},
-    {"fill", segment_fill},     {"view", lview_of_segment},   {"record", lrecord_of_segment},
-    {"stat", segment_stat},     {"set", segment_set},         {"resize", segment_resize},
-    {"mlock", segment_mlock},   {"munlock", segment_munlock}, {"remove", lsegment_remove},
-    {"detach", segment_detach}, {"close", segment_detach},    {NULL, NULL},
+    {"write", lsegment_write},     {"read", lsegment_read},
+    {"cstring", segment_cstring},  {"fill", segment_fill},
+    {"view", lview_of_segment},    {"record", lrecord_of_segment},
+    {"stat", segment_stat},        {"set", segment_set},
+    {"resize", segment_resize},    {"mlock", segment_mlock},
+    {"munlock", segment_munlock},  {"remove", lsegment_remove},
+    {"detach", segment_detach},    {"close", segment_detach},
+    {"inspect", linspect_segment}, {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

@@ -4,6 +4,7 @@
 #include "lua/lchannel.h"
 #include "lua/lerror.h"
 #include "lua/lmessage.h"
+#include "lua/lstat.h"
 #include "lua/lvalue.h"
 #include "lua/lwait.h"
 
@@ -83,19 +84,7 @@ static int topic_stat(lua_State *L) {
   struct ltopic *self = check(L);
   int status = shmx_arena_object_check(&self->base.object);
   if (status != 0) return lobject_return(L, &self->base, status, 0);
-  shmx_topic_status stat;
-  shmx_topic_stat(&self->topic, &stat);
-  lua_createtable(L, 0, 5);
-  lua_pushinteger(L, (lua_Integer)stat.capacity);
-  lua_setfield(L, -2, "capacity");
-  lua_pushinteger(L, (lua_Integer)shmx_topic_limit(&self->topic));
-  lua_setfield(L, -2, "limit");
-  lua_pushinteger(L, (lua_Integer)stat.used);
-  lua_setfield(L, -2, "used");
-  lua_pushinteger(L, (lua_Integer)stat.published);
-  lua_setfield(L, -2, "published");
-  lua_pushboolean(L, stat.finished);
-  lua_setfield(L, -2, "finished");
+  lstat_push_topic(L, &self->topic);
   return 1;
 }
 

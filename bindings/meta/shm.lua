@@ -54,6 +54,8 @@
 ---@field cuid? integer System V: creator
 ---@field cgid? integer System V: group of the creator
 ---@field cpid? integer System V: process that created it
+---@field creator_lives? boolean System V: the process cpid lives, and began before the segment did; nil where that
+---  process is of another PID namespace
 ---@field lpid? integer System V: process that attached or detached last
 ---@field nattch? integer System V: how often it is attached, in all processes
 ---@field atime integer seconds since 1970; System V: last attach (0: never); others: last access
@@ -163,6 +165,36 @@ local Arena = {}
 ---@field handles integer how often the arena is open, in all processes
 ---@field max_handles integer how often it may be: one for each 2 KiB, from 128 to 512
 ---@field id? integer System V: the identifier of the segment
+
+---What an arena says of itself to who looks from outside: `segment:inspect`.
+---@class shm.Inspection
+---@field size integer bytes in all
+---@field used integer bytes of the header and of objects
+---@field largest integer bytes that the largest new object may have
+---@field max_objects integer how many objects there may be
+---@field max_handles integer how often it may be open
+---@field creator? integer the process that made it; nil where that is not known
+---@field creator_lives boolean that process lives
+---@field handles integer[] for each time that it is open, the process; of those that live
+---@field objects shm.InspectedObject[]
+
+---@class shm.InspectedObject
+---@field name string
+---@field kind string as in `shm.ArenaEntry`; "unknown" where it is none of them
+---@field size integer bytes that it takes
+---@field count integer elements, permits or parties; bytes of a ring or a dict; else 1
+---@field sound boolean what the directory says of it fits together; else nothing more is known
+---@field users integer[] the processes that have it open, each as often as it has
+---@field holders shm.Holder[] who holds it, or is at it; 64 at most
+---@field waiting boolean somebody may sleep until they can have it
+---@field stat? shm.ChannelStat|shm.TopicStat|shm.DictStat|{value: integer} of a channel, a service (its requests), a
+---  topic, a dict; of a semaphore, how many permits can be had
+
+---@class shm.Holder
+---@field process integer
+---@field part "holds"|"reads"|"writes"|"waits"|"sends"|"receives"|"calls"|"serves" what it does there
+---@field count integer how many permits; else 1
+---@field lives boolean its thread lives
 
 ---A mutex. Its owner is a thread; one that dies, or closes its Lua state or arena, leaves it to the next, who is told
 ---EOWNERDEAD. A stopped owner keeps it.
@@ -428,6 +460,17 @@ function Segment:fill(byte, offset, n) end
 ---@return string? message
 ---@return shm.Errno? code
 function Segment:stat() end
+
+---Looks at the arena in a segment from outside: who has it open, what objects there are, who holds them and how far
+---they are. It takes no part: no lock, no place, and nothing is written, so that a readonly segment is enough. What
+---is seen may have changed by the time it is here.
+---System calls: kill(2) and /proc, to see who lives.
+---Errors: EPROTOTYPE (it is no arena), EPROTONOSUPPORT (of another version), EBADMSG (its header is damaged), EXDEV (of
+---another PID or time namespace), EFAULT.
+---@return shm.Inspection? inspection
+---@return string? message
+---@return shm.Errno? code
+function Segment:inspect() end
 
 ---Changes mode and owner.
 ---System calls: shmctl(2) with IPC_SET; fchmod(2) and fchown(2).

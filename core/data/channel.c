@@ -92,10 +92,6 @@ int shmx_channel_fd(shmx_channel *channel, int *fd) {
 
 /* ---- status ---- */
 
-static bool has_sleepers(const struct shmx_event *event) {
-  return atomic_load_explicit(&event->word, memory_order_relaxed) & SHMX_EVENT_SLEEPERS;
-}
-
 void shmx_channel_stat(const shmx_channel *channel, shmx_channel_status *status) {
   const struct shmx_channel_memory *memory = channel->memory;
   uint64_t used;
@@ -106,8 +102,16 @@ void shmx_channel_stat(const shmx_channel *channel, shmx_channel_status *status)
       .used = used < channel->capacity ? used : channel->capacity,
       .sent = atomic_load_explicit(&memory->producer.messages, memory_order_relaxed),
       .received = atomic_load_explicit(&memory->consumer.messages, memory_order_relaxed),
-      .receivers_wait = has_sleepers(&memory->readable),
-      .senders_wait = has_sleepers(&memory->writable),
+      .receivers_wait = shmx_event_has_sleepers(&memory->readable),
+      .senders_wait = shmx_event_has_sleepers(&memory->writable),
       .finished = shmx_channel_is_finished(memory),
   };
+}
+
+void shmx_channel_holders(const shmx_channel *channel, shmx_holders *holders) {
+  const struct shmx_channel_memory *memory = channel->memory;
+  shmx_lock_look(&memory->producer.turn, SHMX_SENDS, holders);
+  shmx_lock_look(&memory->consumer.turn, SHMX_RECEIVES, holders);
+  holders->waited |= shmx_event_has_sleepers(&memory->readable);
+  holders->waited |= shmx_event_has_sleepers(&memory->writable);
 }

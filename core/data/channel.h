@@ -13,6 +13,7 @@
 
 #include "base/api.h"
 #include "base/kind.h"
+#include "sync/holders.h"
 #include "sync/waiting.h"
 
 #include <stdbool.h>
@@ -164,6 +165,9 @@ typedef struct shmx_channel_status {
 } shmx_channel_status;
 
 SHMX_API void shmx_channel_stat(const shmx_channel *channel, shmx_channel_status *status);
+
+/* Who has the turn at an end, for who looks from outside. */
+SHMX_API void shmx_channel_holders(const shmx_channel *channel, shmx_holders *holders);
 
 SHMX_END_DECLS
 

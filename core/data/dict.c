@@ -23,6 +23,11 @@ void shmx_dict_open(shmx_dict *dict, void *memory, uint64_t size) {
   dict->seed = first ? made : seed;
 }
 
+void shmx_dict_look(shmx_dict *dict, void *memory, uint64_t size) {
+  *dict = (shmx_dict){.memory = memory};
+  shmx_dict_divide(dict, size);
+}
+
 void shmx_dict_close(shmx_dict *dict) {
   if (dict->memory != NULL) shmx_dict_add_reads(dict);
   *dict = (shmx_dict){0};

@@ -246,6 +246,9 @@ SHMX_API int shmx_dict_stat(shmx_dict *dict, shmx_dict_status *status);
 SHMX_API uint64_t shmx_dict_capacity(const shmx_dict *dict);
 SHMX_API int shmx_dict_free_space(shmx_dict *dict, uint64_t *free);
 
+/* A handle that only looks, and does not even make what a new dict lacks: for shmx_dict_stat. */
+SHMX_API void shmx_dict_look(shmx_dict *dict, void *memory, uint64_t size);
+
 SHMX_END_DECLS
 
 #endif

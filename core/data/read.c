@@ -76,6 +76,7 @@ int shmx_dict_read(shmx_dict *dict, const shmx_dict_key *key, void *buffer, size
 enum { READS = 1024 /* before they are added to those of all */ };
 
 void shmx_dict_add_reads(shmx_dict *dict) {
+  if (dict->hits == 0 && dict->misses == 0) return; /* who only looks, writes nothing */
   atomic_fetch_add_explicit(&dict->memory->hits, dict->hits, memory_order_relaxed);
   atomic_fetch_add_explicit(&dict->memory->misses, dict->misses, memory_order_relaxed);
   dict->hits = dict->misses = 0;

@@ -355,3 +355,14 @@ int shmx_service_reply(shmx_service *service, const shmx_request *request,
 int shmx_service_finish(shmx_service *service, int64_t deadline) {
   return shmx_channel_finish(&service->requests, deadline);
 }
+
+void shmx_service_holders(const shmx_service *service, shmx_holders *holders) {
+  for (uint32_t number = 0; number < SHMX_CALLERS; number++) {
+    const struct slot *slot = slot_at(service, number);
+    uint64_t state = load(slot->state);
+    if (state == WAITING || state == TAKEN)
+      shmx_holders_add(holders, load(slot->caller), SHMX_CALLS);
+    if (state == TAKEN) shmx_holders_add(holders, load(slot->server), SHMX_SERVES);
+  }
+  shmx_channel_holders(&service->requests, holders);
+}

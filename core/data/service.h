@@ -84,6 +84,9 @@ SHMX_API int shmx_service_reply(shmx_service *service, const shmx_request *reque
 /* No more calls. Errors: as shmx_channel_finish. */
 SHMX_API int shmx_service_finish(shmx_service *service, int64_t deadline);
 
+/* Who calls, and who serves, for who looks from outside. */
+SHMX_API void shmx_service_holders(const shmx_service *service, shmx_holders *holders);
+
 SHMX_END_DECLS
 
 #endif

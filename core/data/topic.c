@@ -289,3 +289,8 @@ void shmx_topic_stat(const shmx_topic *topic, shmx_topic_status *status) {
                                 .published = load(&memory->serial),
                                 .finished = is_finished(memory)};
 }
+
+void shmx_topic_holders(const shmx_topic *topic, shmx_holders *holders) {
+  shmx_lock_look(&topic->memory->turn, SHMX_SENDS, holders);
+  holders->waited |= shmx_event_has_sleepers(&topic->memory->published);
+}

@@ -79,6 +79,9 @@ typedef struct shmx_topic_status {
 
 SHMX_API void shmx_topic_stat(const shmx_topic *topic, shmx_topic_status *status);
 
+/* Who publishes at the moment, for who looks from outside. */
+SHMX_API void shmx_topic_holders(const shmx_topic *topic, shmx_holders *holders);
+
 SHMX_END_DECLS
 
 #endif

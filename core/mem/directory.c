@@ -17,7 +17,8 @@ struct header {
   _Atomic uint64_t size;
   _Atomic uint64_t processes, time; /* namespaces: shmx_process_namespaces */
   _Atomic uint64_t serial;          /* of the entry that was made last */
-  unsigned char unused[16];
+  _Atomic shmx_task creator;        /* of the arena: a process */
+  unsigned char unused[8];
   struct shmx_lock lock;
 };
 _Static_assert(offsetof(struct header, lock) == 64, "the layout in memory");
@@ -126,6 +127,7 @@ static void make_header(shmx_arena *arena) {
   store(header->size, arena->segment.object.size);
   store(header->processes, processes);
   store(header->time, time);
+  store(header->creator, shmx_process_self());
   /* Release pairs with the acquire in is_ready. */
   atomic_store_explicit(&header->ready, READY, memory_order_release);
 }
@@ -134,7 +136,7 @@ static bool is_ready(const shmx_arena *arena) {
   return atomic_load_explicit(&header_of(arena)->ready, memory_order_acquire) == READY;
 }
 
-static int check_header(const shmx_arena *arena) {
+int shmx_directory_check(const shmx_arena *arena) {
   const struct header *header = header_of(arena);
   uint64_t processes, time;
   if (load(header->magic) != MAGIC) return -EPROTOTYPE;
@@ -157,7 +159,7 @@ int shmx_directory_prepare(shmx_arena *arena) {
     if (!is_ready(arena)) make_header(arena);
     shmx_directory_leave(arena);
   }
-  return check_header(arena);
+  return shmx_directory_check(arena);
 }
 
 /* ---- members ---- */
@@ -242,6 +244,19 @@ uint32_t shmx_directory_members(const shmx_arena *arena) {
   for (uint32_t number = 0; number < arena->members; number++)
     count += !is_vacant(member_at(arena, number), true);
   return count;
+}
+
+shmx_task shmx_directory_creator(const shmx_arena *arena) {
+  return load(header_of(arena)->creator);
+}
+
+shmx_task shmx_directory_member(const shmx_arena *arena, uint32_t number) {
+  return process_of(member_at(arena, number));
+}
+
+bool shmx_directory_uses(const shmx_arena *arena, uint32_t number, uint32_t entry) {
+  uint64_t bit = UINT64_C(1) << entry % WORD_BITS;
+  return (load(member_at(arena, number)->bits[entry / WORD_BITS]) & bit) != 0;
 }
 
 /* ---- entries ---- */

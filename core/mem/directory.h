@@ -22,6 +22,10 @@ void shmx_directory_measure(shmx_arena *arena, uint64_t size);
 /* Makes what is not one yet an arena, and checks that it is one of ours. Takes the lock. */
 int shmx_directory_prepare(shmx_arena *arena);
 
+/* Is it an arena of ours, and whole? EPROTOTYPE, EPROTONOSUPPORT, ERANGE (its size is not the
+ * segment's), EXDEV. Lockless; only looks. */
+int shmx_directory_check(const shmx_arena *arena);
+
 /* The lock, patiently. */
 int shmx_directory_enter(shmx_arena *arena);
 void shmx_directory_leave(shmx_arena *arena);
@@ -36,6 +40,11 @@ void shmx_directory_part(shmx_arena *arena);
 
 /* Our bit of an entry. Lockless. */
 void shmx_directory_mark(shmx_arena *arena, uint32_t entry, bool used);
+
+/* The process that made the arena; that of a place; and whether it has an entry open. Lockless. */
+uint64_t shmx_directory_creator(const shmx_arena *arena);
+uint64_t shmx_directory_member(const shmx_arena *arena, uint32_t number);
+bool shmx_directory_uses(const shmx_arena *arena, uint32_t number, uint32_t entry);
 
 /* ---- entries ---- */
 

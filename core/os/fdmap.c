@@ -97,6 +97,7 @@ void shmx_fdmap_fill_in(shmx_stat *stat, int backing, const struct stat *found) 
       .allocated = (int64_t)found->st_blocks * 512, /* stat(2) counts in 512 bytes */
       .nattch = -1,
       .cpid = -1,
+      .creator_lives = -1,
       .lpid = -1,
       .atime = found->st_atime,
       .dtime = -1,

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 _Thread_local struct shmx_self shmx_this_thread;
@@ -123,6 +124,19 @@ bool shmx_task_lives(shmx_task task) {
 
 bool shmx_process_lives(shmx_task process) {
   return lives(process, true);
+}
+
+bool shmx_process_is_old(int64_t number, int64_t time) {
+  enum { SLACK = 2 }; /* seconds: both times are rounded */
+  struct status status;
+  if (!in_use((uint32_t)number)) return false;
+  if (!read_status((uint32_t)number, &status)) return true;
+  if (status.state == 'Z' || status.state == 'X') return status.threads > 1;
+  struct timespec now, since_boot;
+  clock_gettime(CLOCK_REALTIME, &now);
+  clock_gettime(CLOCK_BOOTTIME, &since_boot);
+  int64_t began = now.tv_sec - since_boot.tv_sec + status.start / sysconf(_SC_CLK_TCK);
+  return began <= time + SLACK;
 }
 
 uint32_t shmx_task_process(shmx_task task) {

@@ -1,6 +1,7 @@
 /* sysv.c: System V shared memory: shmget(2), shmat(2), shmdt(2), shmctl(2). Touches base. */
 #include "os/backing.h"
 #include "os/page.h"
+#include "os/process.h"
 
 #include "base/checked.h"
 
@@ -127,6 +128,7 @@ static void fill_in(shmx_stat *stat, int id, const struct shmid_ds *ds) {
       .nattch = (int64_t)ds->shm_nattch,
       .cpid = ds->shm_cpid,
       .lpid = ds->shm_lpid,
+      .creator_lives = ds->shm_cpid > 0 ? shmx_process_is_old(ds->shm_cpid, ds->shm_ctime) : -1,
       .atime = ds->shm_atime,
       .dtime = ds->shm_dtime,
       .ctime = ds->shm_ctime,

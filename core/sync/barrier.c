@@ -175,3 +175,9 @@ int shmx_barrier_wait(shmx_barrier *barrier, int64_t deadline, bool *last) {
 uint32_t shmx_barrier_waiting(const shmx_barrier *barrier) {
   return count(barrier, round_of(barrier->memory));
 }
+
+void shmx_barrier_holders(const shmx_barrier *barrier, shmx_holders *holders) {
+  uint64_t round = round_of(barrier->memory);
+  for (uint32_t place = 0; place < barrier->parties; place++)
+    shmx_holders_add(holders, waiter_at(barrier, place, round), SHMX_WAITS);
+}

@@ -7,6 +7,7 @@
 
 #include "base/api.h"
 #include "base/kind.h"
+#include "sync/holders.h"
 
 #include <stdbool.h>
 
@@ -48,6 +49,9 @@ SHMX_API int shmx_barrier_go(shmx_barrier *barrier, uint64_t round, int status);
 
 /* How many wait now. It may change at once. */
 SHMX_API uint32_t shmx_barrier_waiting(const shmx_barrier *barrier);
+
+/* Who waits, for who looks from outside. */
+SHMX_API void shmx_barrier_holders(const shmx_barrier *barrier, shmx_holders *holders);
 
 SHMX_END_DECLS
 

@@ -59,3 +59,7 @@ void shmx_condition_notify(shmx_condition *condition) {
 void shmx_condition_notify_all(shmx_condition *condition) {
   shmx_event_notify(&condition->memory->event);
 }
+
+void shmx_condition_holders(const shmx_condition *condition, shmx_holders *holders) {
+  holders->waited |= shmx_event_has_sleepers(&condition->memory->event);
+}

@@ -43,6 +43,9 @@ SHMX_API int shmx_condition_sleep(shmx_condition *condition, uint32_t ticket, in
 SHMX_API void shmx_condition_notify(shmx_condition *condition);
 SHMX_API void shmx_condition_notify_all(shmx_condition *condition);
 
+/* Whether somebody may sleep, for who looks from outside. */
+SHMX_API void shmx_condition_holders(const shmx_condition *condition, shmx_holders *holders);
+
 SHMX_END_DECLS
 
 #endif

@@ -18,6 +18,7 @@
 #include "os/clock.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct shmx_event {
@@ -41,6 +42,11 @@ static inline uint32_t shmx_event_prepare(struct shmx_event *event) {
  * Returns 0 in the first two cases; -ETIMEDOUT; -EINTR after a signal; -EFAULT.
  */
 int shmx_event_wait(struct shmx_event *event, uint32_t ticket, int64_t deadline);
+
+/* Does somebody sleep? It may be one who was killed. */
+static inline bool shmx_event_has_sleepers(const struct shmx_event *event) {
+  return atomic_load_explicit(&event->word, memory_order_relaxed) & SHMX_EVENT_SLEEPERS;
+}
 
 /* Wakes all sleepers, or some: at most `count`. */
 void shmx_event_wake_all(struct shmx_event *event);

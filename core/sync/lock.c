@@ -105,3 +105,9 @@ int shmx_lock_enter_wait(struct shmx_lock *lock, const struct shmx_self *self, i
   if (status != 0 && status != -EOWNERDEAD) shmx_robust_end(self);
   return status;
 }
+
+void shmx_lock_look(const struct shmx_lock *lock, uint32_t part, shmx_holders *holders) {
+  uint64_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+  shmx_holders_add(holders, shmx_lock_owner(lock), part);
+  holders->waited |= (word & SHMX_LOCK_WAITERS) != 0;
+}

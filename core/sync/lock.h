@@ -18,6 +18,7 @@
 
 #include "os/clock.h"
 #include "os/process.h"
+#include "sync/holders.h"
 
 #include <errno.h>
 
@@ -89,6 +90,9 @@ static inline shmx_task shmx_lock_owner(const struct shmx_lock *lock) {
   uint64_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
   return word & FUTEX_TID_MASK ? word & ~SHMX_LOCK_FLAGS : 0;
 }
+
+/* Adds the owner to the holders, who has this part; and says whether others wait. Only looks. */
+void shmx_lock_look(const struct shmx_lock *lock, uint32_t part, shmx_holders *holders);
 
 /* The slow way in: waits for at least a slice, since who is in will leave at once. */
 int shmx_lock_enter_wait(struct shmx_lock *lock, const struct shmx_self *self, int64_t deadline);

@@ -82,3 +82,7 @@ uint32_t shmx_mutex_holder(const shmx_mutex *mutex) {
   shmx_task owner = shmx_lock_owner(&mutex->memory->lock);
   return owner != 0 ? shmx_task_process(owner) : 0;
 }
+
+void shmx_mutex_holders(const shmx_mutex *mutex, shmx_holders *holders) {
+  shmx_lock_look(&mutex->memory->lock, SHMX_HOLDS, holders);
+}

@@ -11,6 +11,7 @@
 
 #include "base/api.h"
 #include "base/kind.h"
+#include "sync/holders.h"
 
 #include <stdbool.h>
 
@@ -68,6 +69,9 @@ SHMX_API bool shmx_mutex_is_orphan(const shmx_mutex *mutex);
 
 /* The process of the owner, 0 where there is none: for messages; it may change at once. */
 SHMX_API uint32_t shmx_mutex_holder(const shmx_mutex *mutex);
+
+/* Who holds it, for who looks from outside. */
+SHMX_API void shmx_mutex_holders(const shmx_mutex *mutex, shmx_holders *holders);
 
 SHMX_END_DECLS
 

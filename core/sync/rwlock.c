@@ -256,3 +256,10 @@ uint32_t shmx_rwlock_holder(const shmx_rwlock *rwlock) {
     holder = reader_in(memory, slot);
   return shmx_task_number(holder) != 0 ? shmx_task_process(holder) : 0;
 }
+
+void shmx_rwlock_holders(const shmx_rwlock *rwlock, shmx_holders *holders) {
+  const struct shmx_rwlock_memory *memory = rwlock->memory;
+  shmx_lock_look(&memory->gate, SHMX_WRITES, holders);
+  for (uint32_t slot = 0; slot < SHMX_READERS; slot++)
+    shmx_holders_add(holders, reader_in(memory, slot), SHMX_READS);
+}

@@ -10,6 +10,7 @@
 
 #include "base/api.h"
 #include "base/kind.h"
+#include "sync/holders.h"
 
 #include <stdbool.h>
 
@@ -49,6 +50,9 @@ SHMX_API void shmx_rwlock_abandon(shmx_rwlock *rwlock);
 
 /* A process that holds it now, a writer first; 0 where there is none: for messages. */
 SHMX_API uint32_t shmx_rwlock_holder(const shmx_rwlock *rwlock);
+
+/* Who holds it, for who looks from outside. */
+SHMX_API void shmx_rwlock_holders(const shmx_rwlock *rwlock, shmx_holders *holders);
 
 SHMX_END_DECLS
 

@@ -187,3 +187,9 @@ uint32_t shmx_semaphore_holder(const shmx_semaphore *semaphore) {
   }
   return 0;
 }
+
+void shmx_semaphore_holders(const shmx_semaphore *semaphore, shmx_holders *holders) {
+  for (uint32_t permit = 0; permit < semaphore->permits; permit++)
+    shmx_holders_add(holders, holder_of(semaphore, permit), SHMX_HOLDS);
+  holders->waited = shmx_event_has_sleepers(&semaphore->memory->given);
+}

@@ -10,6 +10,7 @@
 
 #include "base/api.h"
 #include "base/kind.h"
+#include "sync/holders.h"
 
 SHMX_BEGIN_DECLS
 
@@ -52,6 +53,9 @@ SHMX_API uint32_t shmx_semaphore_value(const shmx_semaphore *semaphore);
 
 /* A process that holds some, 0 where there is none: for messages. */
 SHMX_API uint32_t shmx_semaphore_holder(const shmx_semaphore *semaphore);
+
+/* Who has how many of the permits, for who looks from outside. */
+SHMX_API void shmx_semaphore_holders(const shmx_semaphore *semaphore, shmx_holders *holders);
 
 SHMX_END_DECLS
 

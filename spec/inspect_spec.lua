@@ -1,0 +1,159 @@
+-- inspect_spec.lua: an arena seen from outside: segment:inspect, and whether a creator lives.
+local shm = require "shm"
+local process = require "spec.support.process"
+local uv = require "luv"
+
+local name = "/shm_spec_inspect"
+local me = uv.os_getpid()
+
+local function inspect()
+  local segment <close> = assert(shm.attach(name, { readonly = true }))
+  return segment:inspect()
+end
+
+local function object(wanted)
+  for _, found in ipairs(assert(inspect()).objects) do
+    if found.name == wanted then return found end
+  end
+end
+
+describe("an inspection", function()
+  local arena
+  before_each(function() arena = assert(shm.arena(name, "256K", { owned = true })) end)
+  after_each(function() arena:close() end)
+
+  it("says of the arena what the arena says", function()
+    arena:array("xs", "f64", 10)
+    local seen, stat = inspect(), arena:stat()
+    for _, field in ipairs { "size", "used", "largest", "max_objects", "max_handles" } do
+      assert.equal(stat[field], seen[field], field)
+    end
+    assert.equal(me, seen.creator)
+    assert.is_true(seen.creator_lives)
+    assert.same({ me }, seen.handles)
+    local xs = object "xs"
+    assert.same({ "array", 10, true, false }, { xs.kind, xs.count, xs.sound, xs.waiting })
+    assert.same({ me }, xs.users)
+    assert.same({}, xs.holders)
+    assert.is_nil(xs.stat)
+  end)
+
+  it("names who holds what", function()
+    local function holder(part, count) return { { process = me, part = part, count = count or 1, lives = true } } end
+    local mutex, rwlock, semaphore = arena:mutex "m", arena:rwlock "rw", arena:semaphore("s", 5)
+    assert.same({}, object("m").holders)
+    local guard = mutex:guard()
+    assert.same(holder "holds", object("m").holders)
+    guard:unlock()
+    local reading = rwlock:read()
+    assert.same(holder "reads", object("rw").holders)
+    reading:unlock()
+    local writing = rwlock:write()
+    assert.same(holder "writes", object("rw").holders)
+    writing:unlock()
+    semaphore:acquire(3, 0)
+    assert.same(holder("holds", 3), object("s").holders)
+    assert.same({ value = 2 }, object("s").stat)
+    semaphore:release(3)
+    local channel = arena:channel("c", "1K", { exclusive = "producer" })
+    assert.same(holder "sends", object("c").holders)
+    channel:send "hello"
+    assert.same(channel:stat(), object("c").stat)
+    local topic, dict, service = arena:topic("t", "1K"), arena:dict("d", "16K"), arena:service "calls"
+    topic:publish "news"
+    dict:set("key", "value")
+    assert.same(topic:stat(), object("t").stat)
+    assert.same(dict:stat(), object("d").stat)
+    assert.equal(0, object("calls").stat.sent)
+    service:finish()
+  end)
+
+  it("names who waits, and who died", function()
+    arena:barrier("b", 2)
+    local mutex = arena:mutex "m"
+    local waiting = process.start(process.lua, { "-e", ([[
+      local arena = require "shm".arena(%q)
+      local mutex = arena:mutex "m"
+      mutex:lock()
+      arena:barrier("b", 2):wait()]]):format(name) })
+    assert.is_true(process.await(function() return #object("b").holders == 1 end))
+    assert.same({ { process = waiting.pid, part = "waits", count = 1, lives = true } }, object("b").holders)
+    assert.is_nil((mutex:lock(0.01)))
+    assert.is_true(object("m").waiting)
+    waiting:kill "sigkill"
+    waiting:wait()
+    assert.same({ { process = waiting.pid, part = "holds", count = 1, lives = false } }, object("m").holders)
+    assert.same({ me }, inspect().handles)
+  end)
+
+  it("names who calls and who serves", function()
+    local service = arena:service "s"
+    local caller = process.start(process.lua, { "-e", ([[
+      require "shm".arena(%q):service("s"):call("request")]]):format(name) })
+    for request, reply in service:requests() do
+      assert.equal("request", request)
+      local parts = {}
+      for _, holder in ipairs(object("s").holders) do parts[holder.part] = holder.process end
+      assert.equal(caller.pid, parts.calls)
+      assert.equal(me, parts.serves)
+      reply "done"
+      break
+    end
+    assert.equal(0, caller:wait())
+  end)
+
+  it("changes nothing: it needs no right to write", function()
+    arena:dict("d", "16K")
+    local writable <close> = assert(shm.attach(name))
+    local before = writable:read()
+    assert.is_table(inspect())
+    assert.is_true(before == writable:read())
+  end)
+
+  it("believes nothing that stands in the memory", function()
+    arena:channel("c", "1K")
+    arena:semaphore("s", 3)
+    local raw <close> = assert(shm.attach(name))
+    raw:view("u64", 256 + 32, 1)[1] = 1 << 40 -- how many there are of the first object
+    assert.is_false(object("c").sound)
+    assert.is_nil(object("c").stat)
+    raw:view("u32", 256 + 128 + 4, 1)[1] = 77 -- the kind of the second
+    assert.same({ "unknown", false }, { object("s").kind, object("s").sound })
+    for turn = 1, 300 do
+      for i = 64, 8184, 8 do raw:view("u64", i, 1)[1] = (turn * i * 0x9e3779b97f4a7c15) >> (turn % 60) end
+      local segment <close> = assert(shm.attach(name, { readonly = true }))
+      assert.is_table(segment:inspect())
+    end
+    raw:view("u64", 16, 1)[1] = 1
+    assert.equal("EBADMSG", select(3, inspect()))
+    raw:fill(0)
+    local _, message, code = inspect()
+    assert.same({ ('segment "%s" is no arena'):format(name), "EPROTOTYPE" }, { message, code })
+  end)
+end)
+
+describe("a segment that is no arena", function()
+  it("is none", function()
+    for _, size in ipairs { 1, 4096, 65536 } do
+      local segment <close> = assert(shm.create(nil, size))
+      assert.equal("EPROTOTYPE", select(3, segment:inspect()))
+      assert.equal(("\0"):rep(size), segment:read()) -- and is not made one
+    end
+  end)
+end)
+
+describe("the creator of a segment", function()
+  it("lives, or does not", function()
+    local mine <close> = assert(shm.create(shm.PRIVATE, 100, { owned = true }))
+    assert.is_true(mine:stat().creator_lives)
+    local made = process.run_lua [[
+      local shm = require "shm"
+      local segment = shm.create(shm.PRIVATE, 100)
+      print(segment:stat().id, segment:stat().creator_lives)]]
+    local id, lives = made.out:match("^(%d+)\t(%w+)\n$")
+    assert.equal("true", lives)
+    local orphan <close> = assert(shm.attach { id = math.tointeger(tonumber(id)) })
+    assert.is_false(orphan:stat().creator_lives)
+    orphan:remove()
+  end)
+end)
