@@ -90,15 +90,13 @@ describe("an inspection", function()
     local service = arena:service "s"
     local caller = process.start(process.lua, { "-e", ([[
       require "shm".arena(%q):service("s"):call("request")]]):format(name) })
-    for request, reply in service:requests() do
-      assert.equal("request", request)
-      local parts = {}
-      for _, holder in ipairs(object("s").holders) do parts[holder.part] = holder.process end
-      assert.equal(caller.pid, parts.calls)
-      assert.equal(me, parts.serves)
-      reply "done"
-      break
-    end
+    local request, reply = service:requests()()
+    assert.equal("request", request)
+    local parts = {}
+    for _, holder in ipairs(object("s").holders) do parts[holder.part] = holder.process end
+    assert.equal(caller.pid, parts.calls)
+    assert.equal(me, parts.serves)
+    reply "done"
     assert.equal(0, caller:wait())
   end)
 

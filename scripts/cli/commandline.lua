@@ -1,0 +1,40 @@
+-- commandline.lua: the one description of the command line: for parsing, --help, and the man page.
+local argparse = require "argparse"
+
+local commandline = {}
+
+commandline.commands = { "ls", "stat", "create", "read", "write", "rm", "watch", "arena", "top" }
+
+local epilog = [[
+A NAME is /name (POSIX), a key (System V: 13, 0x0000000d) or an identifier (id=4). A SIZE is bytes, or 64K, 1M, 2G.
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 the command line cannot be meant.
+Colour is for terminals only, and not where NO_COLOR is set.]]
+
+-- A parser of the whole command line.
+function commandline.parser()
+  local parser = argparse("shm", "Looks at shared memory, and into it.")
+    :epilog(epilog .. "\n\nExample: shm ls"):require_command(true):command_target("command")
+    :help_max_width(100)
+  for _, name in ipairs(commandline.commands) do
+    local part = require("cli." .. name)
+    local command = parser:command(name, part.summary)
+    command:summary(part.summary):epilog("Example: " .. part.example)
+    part.describe(command)
+  end
+  return parser
+end
+
+-- Conversions of arguments: for argparse, nil and a message where it cannot be.
+function commandline.whole(text)
+  local number = math.tointeger(tonumber(text))
+  if number and number >= 0 then return number end
+  return nil, ("%s is not a whole number from 0"):format(text)
+end
+
+function commandline.seconds(text)
+  local number = tonumber(text)
+  if number and number >= 0.05 and number <= 1e6 then return number end
+  return nil, ("%s is not a number of seconds from 0.05"):format(text)
+end
+
+return commandline

@@ -1,0 +1,172 @@
+-- objects.lua: the objects of an arena in words: who holds them, how full they are, and their rates.
+local format = require "cli.format"
+local names = require "cli.names"
+local output = require "cli.output"
+local processes = require "cli.processes"
+
+local objects = {}
+
+local verbs = { holds = "held by", reads = "read by", writes = "written by", waits = "waits:", sends = "sending:",
+  receives = "receiving:", calls = "calling:", serves = "serving:" }
+local parts = { "holds", "writes", "reads", "waits", "sends", "receives", "calls", "serves" }
+
+local MOST = 3 -- who are named of each part
+
+local function name_of(holder)
+  local text = processes.describe(holder.process, holder.lives)
+  return holder.count > 1 and text .. " x" .. holder.count or text
+end
+
+-- "held by 4711 lua5.4 x3", "read by 1 a, 2 b", in the order of the parts.
+local function holders_of(object)
+  local found, phrases = {}, {}
+  for _, holder in ipairs(object.holders) do
+    local list = found[holder.part] or {}
+    found[holder.part], list[#list + 1] = list, holder
+  end
+  for _, part in ipairs(parts) do
+    local list, shown = found[part] or {}, {}
+    for i = 1, math.min(#list, MOST) do shown[i] = name_of(list[i]) end
+    if #list > MOST then shown[#shown + 1] = ("%d more"):format(#list - MOST) end
+    if #list > 0 then phrases[#phrases + 1] = verbs[part] .. " " .. table.concat(shown, ", ") end
+  end
+  return phrases
+end
+
+local function is_left_by_dead(object)
+  for _, holder in ipairs(object.holders) do
+    if not holder.lives then return true end
+  end
+  return false
+end
+
+local function add_waiting(object, phrases)
+  local stat = object.stat
+  if object.kind == "channel" or object.kind == "service" then
+    if stat.receivers_wait then phrases[#phrases + 1] = "receivers wait" end
+    if stat.senders_wait then phrases[#phrases + 1] = "senders wait" end
+  elseif object.waiting then
+    phrases[#phrases + 1] = object.kind == "topic" and "subscribers wait" or "others wait"
+  end
+end
+
+local before = {
+  mutex = function(object) return #object.holders == 0 and "free" end,
+  rwlock = function(object) return #object.holders == 0 and "free" end,
+  semaphore = function(object) return ("%d of %d to be had"):format(object.stat.value, object.count) end,
+  barrier = function(object) return ("%d of %d are there"):format(#object.holders, object.count) end,
+  array = function(object) return ("%d element%s"):format(object.count, object.count == 1 and "" or "s") end,
+  record = function(object) return object.count > 1 and ("%d records"):format(object.count) end,
+  channel = function(object) return object.stat.finished and "finished" end,
+  topic = function(object) return object.stat.finished and "finished" end,
+  service = function(object) return object.stat.finished and "finished" end,
+  dict = function(object)
+    local stat = object.stat
+    local asked = stat.hits + stat.misses
+    local hits = asked > 0 and (", %.0f%% of gets hit"):format(100 * stat.hits / asked) or ""
+    return ("%d entries%s"):format(stat.entries, hits)
+  end,
+}
+
+-- What is to be said of its state, and whether that is bad.
+local function state_of(object)
+  if not object.sound then return { text = "damaged", style = "bad" } end
+  local first = before[object.kind] and before[object.kind](object)
+  local phrases = holders_of(object)
+  if first then table.insert(phrases, 1, first) end
+  add_waiting(object, phrases)
+  local style = is_left_by_dead(object) and "bad" or #object.holders > 0 and "warn" or nil
+  return { text = names.printable(table.concat(phrases, "; ")), style = style }
+end
+
+local function fill_of(object)
+  local stat = object.stat
+  if not stat or not stat.used then return "" end
+  return format.bar(stat.used / (stat.room or stat.capacity), 10)
+end
+
+-- ---- rates ----
+
+-- What came in and went out of an object since it was made.
+local function counts(object)
+  local stat = object.stat
+  if not stat then return nil end
+  if stat.published then return stat.published, nil end
+  if stat.sent then return stat.sent, stat.received end
+  if stat.hits then return nil, stat.hits + stat.misses end
+end
+
+local function rate(now, past, seconds)
+  if not now or not past or seconds <= 0 then return "" end
+  return format.count(math.max(0, now - past) / seconds)
+end
+
+-- In and out a second, given the inspection before and how many seconds ago that was. Past: name to object.
+function objects.rates(object, past, seconds)
+  local old = past and past[object.name]
+  if not old or old.kind ~= object.kind then return "", "" end
+  local came, went = counts(object)
+  local old_came, old_went = counts(old)
+  return rate(came, old_came, seconds), rate(went, old_went, seconds)
+end
+
+-- Objects of an inspection by name.
+function objects.by_name(inspection)
+  local found = {}
+  for _, object in ipairs(inspection.objects) do found[object.name] = object end
+  return found
+end
+
+local function cells(object, past, seconds)
+  local came, went = objects.rates(object, past, seconds)
+  local users, distinct = {}, 0
+  for _, pid in ipairs(object.users) do
+    if not users[pid] then users[pid], distinct = true, distinct + 1 end
+  end
+  return { { text = names.printable(object.name), style = "name" }, object.kind, format.size(object.size),
+    tostring(distinct), fill_of(object), came, went, state_of(object) }
+end
+
+local columns = { { title = "OBJECT", least = 8 }, { title = "KIND" }, { title = "SIZE", right = true },
+  { title = "OPEN", right = true }, { title = "FILL" }, { title = "IN/S", right = true },
+  { title = "OUT/S", right = true }, { title = "STATE", least = 10 } }
+
+-- Lines of a table of the objects of an inspection.
+function objects.table(inspection, past, seconds, width)
+  local rows = {}
+  for i, object in ipairs(inspection.objects) do rows[i] = cells(object, past, seconds) end
+  return format.table(columns, rows, width)
+end
+
+-- "4711 lua5.4 (3 times), 4712 lua5.4".
+local function handles_of(inspection)
+  local times, order, phrases = {}, {}, {}
+  for _, pid in ipairs(inspection.handles) do
+    if not times[pid] then order[#order + 1] = pid end
+    times[pid] = (times[pid] or 0) + 1
+  end
+  for i, pid in ipairs(order) do
+    phrases[i] = processes.describe(pid) .. (times[pid] > 1 and (" (%d times)"):format(times[pid]) or "")
+  end
+  return #order, table.concat(phrases, ", ")
+end
+
+-- Lines that say what an arena is: size and use, who made it, who has it open.
+function objects.heading(name, inspection, width)
+  local total = ("%s, %s used, %s at most for a new object"):format(format.size(inspection.size),
+    format.size(inspection.used), format.size(inspection.largest))
+  local count, who = handles_of(inspection)
+  local lines = {
+    ("arena %s: %s; %d of %d objects"):format(names.printable(name), total, #inspection.objects,
+      inspection.max_objects),
+    "made by " .. (inspection.creator and processes.describe(inspection.creator, inspection.creator_lives)
+      or "an unknown process"),
+    count == 0 and "open nowhere" or ("open in %d process%s: %s"):format(count, count == 1 and "" or "es", who),
+  }
+  for i, line in ipairs(lines) do
+    lines[i] = output.paint(i == 1 and "head" or "dim", format.cut(line, width or math.huge))
+  end
+  return lines
+end
+
+return objects

@@ -1,0 +1,58 @@
+-- processes.lua: what /proc says of processes: their commands, and which POSIX objects they have mapped.
+local uv = require "luv"
+
+local processes = {}
+
+local function read(path)
+  local file <close> = io.open(path)
+  return file and file:read("a")
+end
+
+-- The command of a process; nil where there is no such process.
+function processes.command(pid)
+  local text = read("/proc/" .. pid .. "/comm")
+  return text and text:gsub("\n$", ""):gsub("%c", "?") or nil
+end
+
+-- "4711 lua5.4", or "4711 (gone)".
+function processes.describe(pid, lives)
+  local command = lives ~= false and processes.command(pid)
+  return pid .. " " .. (command or "(gone)")
+end
+
+local function add_mapped(found, pid)
+  local maps = read("/proc/" .. pid .. "/maps")
+  local seen = {}
+  for inode in (maps or ""):gmatch("%x+:%x+ (%d+) +/dev/shm/") do
+    inode = math.tointeger(tonumber(inode))
+    if not seen[inode] then
+      seen[inode] = true
+      found[inode] = (found[inode] or 0) + 1
+    end
+  end
+end
+
+-- Inodes of /dev/shm, and how many processes that we may look at have each mapped.
+function processes.mapped()
+  local found = {}
+  local scan = uv.fs_scandir("/proc")
+  for name in function() return scan and uv.fs_scandir_next(scan) end do
+    if name:find("^%d+$") then add_mapped(found, name) end
+  end
+  return found
+end
+
+local users
+
+-- The name of a user.
+function processes.user(uid)
+  if not users then
+    users = {}
+    for name, number in ("\n" .. (read("/etc/passwd") or "")):gmatch("\n([^:\n]*):[^:\n]*:(%d+)") do
+      users[math.tointeger(tonumber(number))] = name
+    end
+  end
+  return users[uid] or tostring(uid)
+end
+
+return processes

@@ -1,0 +1,53 @@
+-- rm.lua: `shm rm NAME...`: takes names away, or those that nobody has and whose creator is dead.
+local names = require "cli.names"
+local output = require "cli.output"
+local problem = require "cli.problem"
+local segments = require "cli.segments"
+local shm = require "shm"
+
+local rm = { summary = "Remove segments; the memory goes with the last who is attached." }
+
+rm.example = "shm rm --orphans --dry-run"
+
+function rm.describe(command)
+  command:argument("NAME", "Of segments."):target("names"):args("*")
+  command:flag("--orphans", "All that nobody is attached to, and whose creator is dead: of System V segments the "
+    .. "system knows, of POSIX objects only arenas say it.")
+  command:flag("-n --dry-run", "Only say what would be removed.")
+end
+
+-- Names as they were given, and those that orphans have, with what the module calls them.
+local function chosen(options)
+  local list = {}
+  for i, text in ipairs(options.names) do list[i] = { text = text, name = names.parse(text) } end
+  if options.orphans then
+    for _, stat in ipairs((segments.list())) do
+      if stat.orphan then list[#list + 1] = { text = names.of(stat), name = names.handle(stat) } end
+    end
+  end
+  return list
+end
+
+local function remove(one, is_rehearsal)
+  if not is_rehearsal then return problem.call(shm.remove, one.name) end
+  local segment <close>, message = problem.call(shm.attach, one.name, { readonly = true })
+  return segment, message
+end
+
+function rm.run(options)
+  if #options.names == 0 and not options.orphans then problem.misuse("rm needs a NAME, or --orphans") end
+  local failed = 0
+  for _, one in ipairs(chosen(options)) do
+    local done, message = remove(one, options.dry_run)
+    if done then
+      output.line((options.dry_run and "would remove " or "removed ") .. names.printable(one.text))
+    else
+      failed = failed + 1
+      output.flush()
+      io.stderr:write("shm: ", (message:gsub("%c", "?")), "\n")
+    end
+  end
+  return failed > 0 and 1 or 0
+end
+
+return rm

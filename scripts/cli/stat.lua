@@ -1,0 +1,52 @@
+-- stat.lua: `shm stat NAME`: all that the system knows of a segment.
+local format = require "cli.format"
+local json = require "cli.json"
+local names = require "cli.names"
+local output = require "cli.output"
+local problem = require "cli.problem"
+local processes = require "cli.processes"
+
+local stat = { summary = "Say what the system knows of a segment." }
+
+stat.example = "shm stat 0x0000000d"
+
+function stat.describe(command)
+  command:argument("NAME", "Of a segment."):target("name")
+  command:flag("--json", "As JSON, in exact numbers.")
+end
+
+local order = { "backing", "name", "key", "id", "size", "allocated", "mode", "uid", "gid", "cuid", "cgid", "nattch",
+  "cpid", "creator_lives", "lpid", "atime", "dtime", "ctime", "mtime", "removed", "locked", "seq", "ino" }
+
+local function value_of(field, value)
+  if field == "size" or field == "allocated" then return ("%s (%d bytes)"):format(format.size(value), value) end
+  if field == "key" then return ("0x%08x"):format(value & 0xffffffff) end
+  if field == "name" then return names.printable(value) end
+  if field:find("time$") then return format.time(value) end
+  if field:find("uid$") then return ("%d (%s)"):format(value, processes.user(value)) end
+  if field == "cpid" or field == "lpid" then return value == 0 and "0" or processes.describe(value) end
+  return tostring(value)
+end
+
+-- Without an attachment of our own in it.
+local function look(name)
+  local segment <close> = names.attach(name, { readonly = true })
+  local found = problem.check(segment:stat())
+  found.address, found.readonly = nil, nil
+  if found.nattch then found.nattch = found.nattch - 1 end
+  return found, (segment:inspect())
+end
+
+function stat.run(options)
+  local found, inspection = look(options.name)
+  if options.json then
+    found.arena = inspection ~= nil
+    return output.line(json.encode(found))
+  end
+  for _, field in ipairs(order) do
+    if found[field] ~= nil then output.line(("%-14s %s"):format(field, value_of(field, found[field]))) end
+  end
+  output.line(("%-14s %s"):format("arena", inspection and ("yes, with %d objects"):format(#inspection.objects) or "no"))
+end
+
+return stat
