@@ -44,6 +44,8 @@ CORE_OBJECTS = $(CORE_SOURCES:%.c=$(BUILD)/obj/%.o)
 LUA_OBJECTS = $(LUA_SOURCES:%.c=$(BUILD)/obj/%.o)
 SHMLUA_OBJECTS = $(SHMLUA_SOURCES:%.c=$(BUILD)/obj/%.o)
 LIBRARIES = $(BUILD)/shm.so $(BUILD)/libshmx.a $(BUILD)/libshmx.so $(BUILD)/libshmx_lua.a
+MAN = $(addprefix $(BUILD)/man/,shm.1 shmlua.1 shm.3lua)
+SHARE = $(DESTDIR)$(PREFIX)/share
 PEERS = $(PEER_SOURCES:spec/support/%.c=$(BUILD)/spec/%)
 HOSTS = $(HOST_SOURCES:spec/support/%.c=$(BUILD)/spec/%)
 TESTS = $(TEST_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
@@ -51,7 +53,8 @@ TESTS = $(TEST_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
 # What apt has to have installed, target by target.
 BUILD_PACKAGES = gcc libc6-dev lua5.4 liblua5.4-dev libmsgpuck-dev libxxhash-dev
 DEMO_PACKAGES = $(BUILD_PACKAGES) lua-luv lua-argparse
-TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted lua-cqueues libcmocka-dev luarocks pkg-config spin util-linux
+TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted lua-cqueues libcmocka-dev luarocks pkg-config spin \
+  util-linux groff-base
 LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck libzmq3-dev liblmdb-dev
 BENCH_PACKAGES = $(DEMO_PACKAGES) g++ libboost-dev libzmq3-dev python3-numpy
 PEERS_PACKAGES = liblmdb-dev redis-tools php-cli php-apcu nginx libnginx-mod-http-lua
@@ -69,7 +72,7 @@ BUSTED = $(LUA) $$(command -v busted) --pattern=_spec --helper=spec/support/guar
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: always help all demo test lint asan torture fuzz bench bench-peers install uninstall \
+.PHONY: always help all man demo test lint asan torture fuzz bench bench-peers install uninstall \
   clean setup-% programs check threads contestants
 
 all: $(LIBRARIES) $(BUILD)/shmlua ## build the module (shm.so), the library (libshmx), shmlua, into build/
@@ -129,9 +132,13 @@ bench-peers: setup-bench setup-peers ## the dict beside LMDB, Redis, APCu and ng
 	@$(MAKE) --no-print-directory contestants
 	@$(RUN) $(LUA) scripts/bench/dict_peers.lua
 
-install: all ## install below PREFIX (/usr/local); DESTDIR is put before it
-	install -d $(addprefix $(DESTDIR),$(INSTALL_LUADIR) $(PREFIX)/bin $(PREFIX)/lib/pkgconfig \
-	  $(PREFIX)/share/shm/examples/embed $(PREFIX)/share/shm/meta)
+man: $(MAN) ## make the manual pages, from the tools' own descriptions and that of the API
+	@:
+
+install: all man ## install below PREFIX (/usr/local); DESTDIR is put before it
+	install -d $(addprefix $(DESTDIR),$(INSTALL_LUADIR) $(PREFIX)/bin $(PREFIX)/lib/pkgconfig) \
+	  $(addprefix $(SHARE)/,shm/examples/embed shm/meta shm/cli man/man1 man/man3 \
+	  bash-completion/completions)
 	install -m 755 $(BUILD)/shm.so $(DESTDIR)$(INSTALL_LUADIR)/shm.so
 	install -m 644 $(BUILD)/libshmx.a $(DESTDIR)$(PREFIX)/lib/libshmx.a
 	install -m 755 $(BUILD)/libshmx.so $(DESTDIR)$(PREFIX)/lib/libshmx.so.$(VERSION)
@@ -152,13 +159,21 @@ install: all ## install below PREFIX (/usr/local); DESTDIR is put before it
 	install -m 644 scripts/examples/*.lua $(DESTDIR)$(PREFIX)/share/shm/examples
 	install -m 644 $(addprefix scripts/examples/embed/,embed.c Makefile) $(DESTDIR)$(PREFIX)/share/shm/examples/embed
 	install -m 644 bindings/meta/shm.lua $(DESTDIR)$(PREFIX)/share/shm/meta/shm.lua
+	install -m 755 scripts/shm $(DESTDIR)$(PREFIX)/bin/shm
+	install -m 644 scripts/cli/*.lua $(SHARE)/shm/cli
+	install -m 644 $(BUILD)/man/*.1 $(SHARE)/man/man1
+	install -m 644 $(BUILD)/man/*.3lua $(SHARE)/man/man3
+	install -m 644 scripts/completion/shm.bash $(SHARE)/bash-completion/completions/shm
+	ln -sf shm $(SHARE)/bash-completion/completions/shmlua
 	@test -n "$(DESTDIR)" || test $$(id -u) != 0 || ldconfig
 
 uninstall: ## remove what install installed
 	rm -f $(DESTDIR)$(INSTALL_LUADIR)/shm.so $(DESTDIR)$(PREFIX)/lib/libshmx.a \
 	  $(DESTDIR)$(PREFIX)/lib/libshmx.so* $(DESTDIR)$(PREFIX)/lib/pkgconfig/shmx.pc \
-	  $(addprefix $(DESTDIR)$(PREFIX)/,bin/shmlua lib/libshmx_lua.a lib/pkgconfig/shmx_lua.pc)
-	rm -rf $(DESTDIR)$(PREFIX)/include/shmx $(DESTDIR)$(PREFIX)/share/shm
+	  $(addprefix $(DESTDIR)$(PREFIX)/,bin/shm bin/shmlua lib/libshmx_lua.a lib/pkgconfig/shmx_lua.pc) \
+	  $(addprefix $(SHARE)/,man/man1/shm.1 man/man1/shmlua.1 man/man3/shm.3lua) \
+	  $(addprefix $(SHARE)/bash-completion/completions/,shm shmlua)
+	rm -rf $(DESTDIR)$(PREFIX)/include/shmx $(SHARE)/shm
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
@@ -230,6 +245,10 @@ $(BUILD)/libshmx_lua.a: $(LUA_OBJECTS)
 
 $(BUILD)/shmlua: $(SHMLUA_OBJECTS) $(BUILD)/libshmx_lua.a $(BUILD)/libshmx.a
 	$(CC) $(ALL_FLAGS) $(LDFLAGS) $^ -o $@ -l$(LUA) -lm -ldl
+
+$(BUILD)/man/%: $(wildcard scripts/man/*.lua scripts/cli/*.lua) bindings/meta/shm.lua
+	@mkdir -p $(@D)
+	$(LUA) scripts/man/man.lua $* >$@
 
 # Peers are plain C programs, as the documents have them: no sanitizer, no library of ours.
 $(BUILD)/spec/peer_%: spec/support/peer_%.c

@@ -39,7 +39,7 @@ end
 describe("make", function()
   it("help has a line for each target", function()
     local help = make("help").out
-    local targets = { "help", "all", "demo", "test", "lint", "asan", "torture", "fuzz", "bench",
+    local targets = { "help", "all", "man", "demo", "test", "lint", "asan", "torture", "fuzz", "bench",
       "bench-peers", "install", "uninstall", "clean" }
     for _, target in ipairs(targets) do
       assert.matches("\n?" .. target:gsub("%-", "%%-") .. " +%l[^\n]+\n", help)
@@ -289,6 +289,17 @@ describe("an installation", function()
     local result = run(process.lua, { examples .. "posix_object.lua" }, here)
     assert.equal(0, result.code, result.err)
     assert.is_truthy(uv.fs_stat(prefix .. "/share/shm/meta/shm.lua"))
+  end)
+
+  it("has the tool, its manual and its completion", function()
+    local share = prefix .. "/share/"
+    for _, path in ipairs { "man/man1/shm.1", "man/man1/shmlua.1", "man/man3/shm.3lua",
+      "bash-completion/completions/shm", "bash-completion/completions/shmlua" } do
+      assert.is_truthy(uv.fs_stat(share .. path), path)
+    end
+    local result = run(prefix .. "/bin/shm", { "ls" }) -- which finds its module and its parts by itself
+    assert.equal(0, result.code, result.err)
+    assert.matches("^NAME OR KEY", result.out)
   end)
 
   it("is staged below DESTDIR, and uninstall leaves nothing of it", function()

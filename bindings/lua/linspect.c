@@ -286,8 +286,7 @@ int linspect_segment(lua_State *L) {
   push_arena(L, &inspection, &handles);
   push_objects(L, &inspection, &handles, segment);
   lsegment_check_attached(L); /* or what is pushed is not all */
-  if (shmx_segment_lost(segment))
-    return lerror_return(L, -EFAULT, lsegment_push_name(L, segment));
+  if (shmx_segment_lost(segment)) return lerror_return(L, -EFAULT, lsegment_push_name(L, segment));
   lua_setfield(L, -2, "objects");
   return 1;
 }

@@ -5,15 +5,21 @@ local commandline = {}
 
 commandline.commands = { "ls", "stat", "create", "read", "write", "rm", "watch", "arena", "top" }
 
-local epilog = [[
-A NAME is /name (POSIX), a key (System V: 13, 0x0000000d) or an identifier (id=4). A SIZE is bytes, or 64K, 1M, 2G.
-Exit codes: 0 done, 1 failed (one line on standard error says why), 2 the command line cannot be meant.
-Colour is for terminals only, and not where NO_COLOR is set.]]
+-- What holds for all commands: at the end of --help, and sections of the man page.
+commandline.notes = {
+  { "NAMES", "A NAME is /name (POSIX), a key (System V: 13, 0x0000000d) or an identifier (id=4). A SIZE is bytes, or "
+    .. "64K, 1M, 2G." },
+  { "EXIT STATUS", "Exit codes: 0 done, 1 failed (one line on standard error says why), 2 the command line cannot be "
+    .. "meant." },
+  { "ENVIRONMENT", "Colour is for terminals only, and not where NO_COLOR is set." },
+}
 
 -- A parser of the whole command line.
 function commandline.parser()
+  local notes = {}
+  for i, note in ipairs(commandline.notes) do notes[i] = note[2] end
   local parser = argparse("shm", "Looks at shared memory, and into it.")
-    :epilog(epilog .. "\n\nExample: shm ls"):require_command(true):command_target("command")
+    :epilog(table.concat(notes, "\n\n") .. "\n\nExample: shm ls"):require_command(true):command_target("command")
     :help_max_width(100)
   for _, name in ipairs(commandline.commands) do
     local part = require("cli." .. name)

@@ -15,16 +15,17 @@ function create.describe(command)
   command:flag("--arena", "An arena, which scripts find objects in.")
 end
 
-local function make_arena(options, segment)
-  local name = segment:stat().id and { id = segment:stat().id } or options.name
-  local arena, message = problem.call(shm.arena, name)
-  if not arena then
-    segment:remove()
-    problem.fail(message)
+-- What is there already is no arena yet; what can be none is not left behind.
+local function make_arena(segment, name, size)
+  local id = segment:stat().id
+  local called, arena, message = pcall(shm.arena, id and { id = id } or name, size)
+  if called and arena then
+    local text = tostring(arena)
+    arena:close()
+    return text
   end
-  local text = tostring(arena)
-  arena:close()
-  return text
+  segment:remove()
+  problem.call(error, called and message or arena, 0)
 end
 
 function create.run(options)
@@ -32,7 +33,7 @@ function create.run(options)
   if type(name) == "table" then problem.misuse("an identifier is given by the system; create takes /name or a key") end
   local size = math.tointeger(tonumber(options.size)) or options.size
   local segment <close> = problem.check(problem.call(shm.create, name, size, { mode = options.mode }))
-  output.line(options.arena and make_arena(options, segment) or tostring(segment))
+  output.line(options.arena and make_arena(segment, name, size) or tostring(segment))
 end
 
 return create

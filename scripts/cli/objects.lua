@@ -53,7 +53,7 @@ end
 local before = {
   mutex = function(object) return #object.holders == 0 and "free" end,
   rwlock = function(object) return #object.holders == 0 and "free" end,
-  semaphore = function(object) return ("%d of %d to be had"):format(object.stat.value, object.count) end,
+  semaphore = function(object) return ("%d of %d free"):format(object.stat.value, object.count) end,
   barrier = function(object) return ("%d of %d are there"):format(#object.holders, object.count) end,
   array = function(object) return ("%d element%s"):format(object.count, object.count == 1 and "" or "s") end,
   record = function(object) return object.count > 1 and ("%d records"):format(object.count) end,

@@ -52,17 +52,16 @@ function segments.list()
 end
 
 local function notes(stat, inspection)
-  local list = {}
+  local list = { stat.orphan and "orphan" or nil }
   if inspection then
-    list[1] = ("arena, %d object%s"):format(#inspection.objects, #inspection.objects == 1 and "" or "s")
+    list[#list + 1] = ("arena, %d object%s"):format(#inspection.objects, #inspection.objects == 1 and "" or "s")
   elseif stat.arena then
-    list[1] = "arena, not readable"
+    list[#list + 1] = "arena, not readable"
   elseif stat.arena == nil then
-    list[1] = "closed to us"
+    list[#list + 1] = "closed to us"
   end
   if stat.removed then list[#list + 1] = "removed" end
   if stat.locked then list[#list + 1] = "locked" end
-  if stat.orphan then list[#list + 1] = "orphan" end
   return table.concat(list, ", ")
 end
 

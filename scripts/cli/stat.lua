@@ -5,6 +5,7 @@ local names = require "cli.names"
 local output = require "cli.output"
 local problem = require "cli.problem"
 local processes = require "cli.processes"
+local shm = require "shm"
 
 local stat = { summary = "Say what the system knows of a segment." }
 
@@ -28,13 +29,26 @@ local function value_of(field, value)
   return tostring(value)
 end
 
--- Without an attachment of our own in it.
-local function look(name)
-  local segment <close> = names.attach(name, { readonly = true })
-  local found = problem.check(segment:stat())
-  found.address, found.readonly = nil, nil
-  if found.nattch then found.nattch = found.nattch - 1 end
-  return found, (segment:inspect())
+-- As the list of all has it: so the right to read is not needed, and attaching changes nothing of it.
+local function find(name)
+  for _, found in ipairs(problem.check(shm.list())) do
+    local is_it = type(name) == "table" and found.id == name.id or found.name == name
+      or math.type(name) and found.key == name
+    if is_it then return found end
+  end
+end
+
+local function inspect(name)
+  local segment <close> = problem.call(shm.attach, name, { readonly = true })
+  return segment and segment:inspect()
+end
+
+local function look(text)
+  local name = names.parse(text)
+  local found = find(name)
+  if found then return found, inspect(name) end
+  local segment <close> = names.attach(text, { readonly = true }) -- which says why it is not there
+  return problem.check(segment:stat()), (segment:inspect())
 end
 
 function stat.run(options)
@@ -46,7 +60,7 @@ function stat.run(options)
   for _, field in ipairs(order) do
     if found[field] ~= nil then output.line(("%-14s %s"):format(field, value_of(field, found[field]))) end
   end
-  output.line(("%-14s %s"):format("arena", inspection and ("yes, with %d objects"):format(#inspection.objects) or "no"))
+  output.line(("%-14s %s"):format("arena", inspection and ("yes, of %d objects"):format(#inspection.objects) or "no"))
 end
 
 return stat

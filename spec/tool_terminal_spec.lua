@@ -1,0 +1,137 @@
+-- tool_terminal_spec.lua: the tool `shm` on a terminal, which script(1) makes: colour, keys, watch, top.
+local shm = require "shm"
+local process = require "spec.support.process"
+local uv = require "luv"
+
+local tool = process.lua .. " " .. uv.cwd() .. "/scripts/shm "
+local name = "/shm_spec_terminal"
+
+local ENTER, LEAVE = "\27[?1049h\27[?25l", "\27[?25h\27[?1049l"
+
+-- Runs shell commands on a terminal of 100 columns and 30 lines, or of others.
+local function start(command, options)
+  options = options or {}
+  local size = ("stty cols %d rows %d; "):format(options.width or 100, options.height or 30)
+  local env = { TERM = "xterm", NO_COLOR = options.no_color or false, SHELL = "/bin/sh" }
+  return process.start("script", { "-qec", size .. command, "/dev/null" }, { env = env })
+end
+
+local function run(command, options)
+  local child = start(command, options)
+  -- Who has nothing to say to it must not say that it is the end: that would be Ctrl-D.
+  assert.is_true(process.await(function() return child.code ~= nil end), child.out)
+  child:wait()
+  return child.out
+end
+
+local function await(child, text, from)
+  local function found() return child.out:find(text, from or 1, true) end
+  assert.is_true(process.await(function() return found() ~= nil end, 10), text .. " is not in: " .. child.out)
+  return select(2, found())
+end
+
+local function plain(text) return (text:gsub("\27%[[%d;?]*%a", ""):gsub("\r", "")) end
+
+-- Starts a screen between two looks at what the terminal is like.
+local function start_screen(arguments, options)
+  return start("stty -g; sh -c 'echo pid $$; exec " .. tool .. arguments .. "'; echo code $?; stty -g", options)
+end
+
+-- The screen has ended with this code, and the terminal is as it was.
+local function has_restored(child, code)
+  assert.is_true(process.await(function() return child.code ~= nil end, 10), child.out)
+  child:wait()
+  assert.is_truthy(child.out:find(ENTER, 1, true))
+  local before, rest = child.out:match("^(%S+)\r\npid (.*)$")
+  local behind = rest:match(".*" .. LEAVE:gsub("%p", "%%%0") .. "(.*)$")
+  local ended, after = behind:match("code (%d+)\r\n(%S+)\r\n$")
+  assert.equal(tostring(code), ended, behind)
+  assert.equal(before, after)
+  return behind:match("^(.-)code ")
+end
+
+local segment
+before_each(function() segment = assert(shm.create(name, 4096, { owned = true })) end)
+after_each(function() segment:close() end)
+
+describe("on a terminal, shm", function()
+  it("has colour, but not where NO_COLOR is set", function()
+    local out = run(tool .. "ls")
+    assert.matches("^\27%[1mNAME OR KEY", out)
+    assert.is_nil(run(tool .. "ls", { no_color = "1" }):find("\27", 1, true))
+  end)
+
+  it("has no line that is longer than the terminal", function()
+    local long <close> = assert(shm.arena("/" .. ("shm_spec_long"):rep(15), "64K", { owned = true }))
+    long:mutex(("m"):rep(63))
+    for _, width in ipairs { 40, 79, 100 } do
+      for _, command in ipairs { "ls", "arena /" .. ("shm_spec_long"):rep(15), "top -n 1" } do
+        local out = plain(run(tool .. command, { width = width }))
+        for line in out:gmatch("[^\n]+") do assert.is_true(#line <= width, ("%d: %s"):format(width, line)) end
+      end
+    end
+  end)
+end)
+
+describe("shm watch", function()
+  it("marks what has changed, and q leaves", function()
+    local child = start_screen("watch " .. name .. " --interval 0.1")
+    await(child, "00000000")
+    local from = #child.out
+    segment:write("A", 2)
+    await(child, "00 00 \27[30;43m41\27[0m 00", from)
+    assert.matches("00000000  00 00 41 00", plain(child.out))
+    child.input:write "q"
+    assert.equal("", has_restored(child, 0))
+  end)
+
+  it("marks with stars without colour, moves by keys, and Ctrl-C leaves", function()
+    local child = start_screen("watch " .. name .. " --interval 0.1", { no_color = "1", height = 10 })
+    await(child, "00000070")
+    local from = #child.out
+    child.input:write " j"
+    await(child, "00000090", from)
+    from = #child.out
+    segment:write("A", 0x92)
+    await(child, "00000090  00 00 41*00", from)
+    child.input:write "\3"
+    assert.equal("", has_restored(child, 0))
+  end)
+
+  it("restores the terminal when a signal ends it", function()
+    local child = start_screen("top --interval 0.1")
+    await(child, "NAME OR KEY")
+    uv.kill(tonumber(child.out:match("pid (%d+)")), "sigterm")
+    assert.equal("", has_restored(child, 143))
+  end)
+
+  it("restores the terminal when it fails, and says why", function()
+    local child = start_screen("watch " .. name .. " --interval 0.1")
+    await(child, "00000000")
+    assert(io.open("/dev/shm" .. name, "w")):close()
+    assert.matches("^shm: segment \"" .. name .. "\" has lost memory[^\n]*\r\n$", has_restored(child, 1))
+  end)
+end)
+
+describe("shm top", function()
+  it("shows rates, follows the terminal, and q leaves", function()
+    local arena <close> = assert(shm.arena("/shm_spec_top", "64K", { owned = true }))
+    local channel = arena:channel("jobs", "4K")
+    local child = start_screen("top --interval 0.2")
+    await(child, "NAME OR KEY")
+    local timer = uv.new_timer()
+    timer:start(0, 10, function()
+      channel:send "job"
+      channel:receive()
+    end)
+    local function has_rate()
+      local came = plain(child.out):match(".*\njobs +channel +%S+ +1 +%S+ +0%% +(%d+) +%d+")
+      return came and tonumber(came) > 20
+    end
+    assert.is_true(process.await(has_rate, 10), plain(child.out))
+    timer:close()
+    assert.matches("2 segments of 68K, 1 arena", plain(child.out))
+    child.input:write "q"
+    assert.equal("", has_restored(child, 0))
+  end)
+end)
