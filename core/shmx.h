@@ -19,7 +19,7 @@
  * os/object.h     names, options, status: the types
  * os/system.h     ftok, the list of all segments, the machine's limits
  * os/semaphores.h sets of System V semaphores; os/clock.h: deadlines
- * os/posix.h      what a POSIX object may be called
+ * os/posix.h      what a POSIX object may be called; os/sleepers.h: who sleeps on which memory
  * base/error.h    what a status says
  */
 #ifndef SHMX_H
@@ -41,6 +41,7 @@
 #include "os/clock.h"
 #include "os/object.h"
 #include "os/posix.h"
+#include "os/sleepers.h"
 #include "os/semaphores.h"
 #include "os/system.h"
 #include "sync/barrier.h"

@@ -80,6 +80,18 @@ describe("an inspection", function()
     assert.same({ { process = waiting.pid, part = "waits", count = 1, lives = true } }, object("b").holders)
     assert.is_nil((mutex:lock(0.01)))
     assert.is_true(object("m").waiting)
+    local other = process.start(process.lua, { "-e", ([[require "shm".arena(%q):mutex("m"):lock()]]):format(name) })
+    local function who_waits()
+      for _, holder in ipairs(object("m").holders) do
+        if holder.part == "waits" then return math.tointeger(holder.process) end
+      end
+    end
+    local may_look <close> = io.open(("/proc/%d/syscall"):format(other.pid))
+    if may_look and may_look:read(1) then
+      assert.is_true(process.await(function() return who_waits() == other.pid end, 5))
+    end
+    other:kill "sigkill"
+    other:wait()
     waiting:kill "sigkill"
     waiting:wait()
     assert.same({ { process = waiting.pid, part = "holds", count = 1, lives = false } }, object("m").holders)
@@ -90,7 +102,8 @@ describe("an inspection", function()
     local service = arena:service "s"
     local caller = process.start(process.lua, { "-e", ([[
       require "shm".arena(%q):service("s"):call("request")]]):format(name) })
-    local request, reply = service:requests()()
+    local next_request, server = service:requests()
+    local request, reply = next_request(server)
     assert.equal("request", request)
     local parts = {}
     for _, holder in ipairs(object("s").holders) do parts[holder.part] = holder.process end

@@ -215,6 +215,46 @@ static void choose_users(const shmx_inspection *inspection, uint32_t object,
     if (!shmx_inspect_uses(inspection, number, object)) handles->processes[number] = 0;
 }
 
+/* Those of their threads that sleep on the memory of the arena, as far as we may look. */
+struct sleepers {
+  shmx_sleeper list[SHMX_ARENA_HANDLES_MAX];
+  size_t count;
+};
+
+static void find_sleepers(const shmx_inspection *inspection, const struct handles *handles,
+                          struct sleepers *sleepers) {
+  const shmx_object *memory = &inspection->arena.segment.object;
+  sleepers->count = 0;
+  for (uint32_t number = 0; number < inspection->status.handles_max; number++) {
+    uint32_t process = handles->processes[number], before = 0;
+    while (before < number && handles->processes[before] != process)
+      before++;
+    if (process == 0 || before < number) continue; /* asked for already */
+    sleepers->count +=
+        shmx_sleepers_find(process, memory->data, memory->size, sleepers->list + sleepers->count,
+                           SHMX_ARENA_HANDLES_MAX - sleepers->count);
+  }
+}
+
+static bool has_part(const shmx_holders *holders, uint32_t thread) {
+  for (uint32_t i = 0; i < holders->count; i++)
+    if ((uint32_t)holders->list[i].task == thread) return true;
+  return false;
+}
+
+/* Who sleeps within the object waits there, unless it says more of him. */
+static void add_sleepers(const shmx_inspection *inspection, const struct sleepers *sleepers,
+                         struct report *report) {
+  const unsigned char *start = inspection->arena.segment.object.data;
+  uint64_t offset = (uint64_t)((unsigned char *)report->data - start);
+  for (size_t i = 0; i < sleepers->count; i++) {
+    const shmx_sleeper *sleeper = &sleepers->list[i];
+    if (sleeper->offset - offset < report->entry.size &&
+        !has_part(&report->holders, sleeper->thread))
+      shmx_holders_add(&report->holders, sleeper->thread, SHMX_WAITS);
+  }
+}
+
 static void push_handles(lua_State *L, const struct handles *handles, uint32_t most) {
   lua_Integer count = 0;
   lua_newtable(L);
@@ -256,13 +296,15 @@ static bool look_at_object(const shmx_inspection *inspection, uint32_t number,
 }
 
 static void push_objects(lua_State *L, const shmx_inspection *inspection,
-                         const struct handles *handles, const shmx_segment *segment) {
+                         const struct handles *handles, const struct sleepers *sleepers,
+                         const shmx_segment *segment) {
   struct report report;
   lua_Integer count = 0;
   lua_createtable(L, (int)inspection->status.objects, 0);
   for (uint32_t number = 0; number < inspection->status.entries; number++) {
     if (!is_same(inspection, segment)) break;
     if (!look_at_object(inspection, number, &report)) continue;
+    add_sleepers(inspection, sleepers, &report);
     struct handles users = *handles;
     choose_users(inspection, number, &users);
     push_report(L, &report);
@@ -276,6 +318,7 @@ int linspect_segment(lua_State *L) {
   shmx_segment *segment = lsegment_check_attached(L);
   shmx_inspection inspection;
   struct handles handles;
+  struct sleepers sleepers;
   int status = shmx_inspect(&inspection, segment);
   if (status == -EPROTOTYPE) {
     lua_pushfstring(L, "%s is no arena", lsegment_push_name(L, segment));
@@ -283,8 +326,9 @@ int linspect_segment(lua_State *L) {
   }
   if (status != 0) return lerror_return(L, status, lsegment_push_name(L, segment));
   find_handles(&inspection, &handles);
+  find_sleepers(&inspection, &handles, &sleepers);
   push_arena(L, &inspection, &handles);
-  push_objects(L, &inspection, &handles, segment);
+  push_objects(L, &inspection, &handles, &sleepers, segment);
   lsegment_check_attached(L); /* or what is pushed is not all */
   if (shmx_segment_lost(segment)) return lerror_return(L, -EFAULT, lsegment_push_name(L, segment));
   lua_setfield(L, -2, "objects");

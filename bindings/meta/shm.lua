@@ -192,7 +192,8 @@ local Arena = {}
 
 ---@class shm.Holder
 ---@field process integer
----@field part "holds"|"reads"|"writes"|"waits"|"sends"|"receives"|"calls"|"serves" what it does there
+---@field part "holds"|"reads"|"writes"|"waits"|"sends"|"receives"|"calls"|"serves" what it does there. Who
+---  waits is seen by who may trace them (root, or as ptrace_scope says), but for barriers and calls, which tell all
 ---@field count integer how many permits; else 1
 ---@field lives boolean its thread lives
 

@@ -18,7 +18,7 @@ enum {
   SHMX_HOLDS = 1, /* a mutex, permits of a semaphore */
   SHMX_READS,     /* holds a reader-writer lock for reading */
   SHMX_WRITES,    /* holds it for writing */
-  SHMX_WAITS,     /* at a barrier */
+  SHMX_WAITS,     /* at a barrier; or sleeps until it can have it: os/sleepers.h */
   SHMX_SENDS,    /* has a channel's or topic's turn to send: has claimed or reserved, or is at it */
   SHMX_RECEIVES, /* has its turn to receive */
   SHMX_CALLS,    /* waits for the reply to a call */

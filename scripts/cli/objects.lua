@@ -6,7 +6,7 @@ local processes = require "cli.processes"
 
 local objects = {}
 
-local verbs = { holds = "held by", reads = "read by", writes = "written by", waits = "waits:", sends = "sending:",
+local verbs = { holds = "held by", reads = "read by", writes = "written by", waits = "waiting:", sends = "sending:",
   receives = "receiving:", calls = "calling:", serves = "serving:" }
 local parts = { "holds", "writes", "reads", "waits", "sends", "receives", "calls", "serves" }
 
@@ -45,7 +45,7 @@ local function add_waiting(object, phrases)
   if object.kind == "channel" or object.kind == "service" then
     if stat.receivers_wait then phrases[#phrases + 1] = "receivers wait" end
     if stat.senders_wait then phrases[#phrases + 1] = "senders wait" end
-  elseif object.waiting then
+  elseif object.waiting and not table.concat(phrases, "; "):find("waiting:", 1, true) then
     phrases[#phrases + 1] = object.kind == "topic" and "subscribers wait" or "others wait"
   end
 end

@@ -24,7 +24,8 @@ end
 
 host_page.notes = {
   { "DESCRIPTION", "It behaves as lua5.4 does; the module `shm` is there without a search path. With -j it watches "
-    .. "over its workers: one that crashes is reported with its signal. Nothing is left behind, also when it is killed." },
+    .. "over its workers: one that crashes is reported with its signal. Nothing is left behind, also when it is "
+    .. "killed." },
   { "EXIT STATUS", "That of the script; with -j, 0, or that of the first worker that failed." },
   { "EXAMPLES", "shmlua -j auto mandelbrot.lua" },
 }
