@@ -32,6 +32,19 @@ local function use(a)
   return v, i, all
 end
 
+-- An arena seen from outside, while one of its mutexes is held.
+local function inspect()
+  local arena <close> = assert(shm.arena(shm.PRIVATE, 65536, { owned = true }))
+  local seen <close> = assert(shm.attach({ id = arena:stat().id }, { readonly = true }))
+  arena:channel("c", 1024)
+  arena:dict("d", 16384)
+  arena:semaphore("s", 3)
+  arena:mutex("m"):lock()
+  local found = assert(seen:inspect())
+  assert(#found.objects == 4 and found.objects[1].stat.capacity == 1024 and found.objects[3].stat.value == 3)
+  assert(found.objects[4].holders[1].part == "holds" and #found.objects[4].users == 1)
+end
+
 for _, mode in ipairs { "generational", "incremental" } do
   collectgarbage(mode)
   stress(true) -- luacheck: ignore 113
@@ -50,6 +63,7 @@ for _, mode in ipairs { "generational", "incremental" } do
       a:remove "third"
     end
     if round % 2 == 0 then a:close() end
+    inspect()
     assert(pcall(function() return view[1] + record.id end) == (round % 2 == 1))
   end
   stress(false) -- luacheck: ignore 113
