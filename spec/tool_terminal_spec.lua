@@ -26,7 +26,7 @@ end
 
 local function await(child, text, from)
   local function found() return child.out:find(text, from or 1, true) end
-  assert.is_true(process.await(function() return found() ~= nil end, 10), text .. " is not in: " .. child.out)
+  assert.is_true(process.await(function() return found() ~= nil end), text .. " is not in: " .. child.out)
   return select(2, found())
 end
 
@@ -39,7 +39,7 @@ end
 
 -- The screen has ended with this code, and the terminal is as it was.
 local function has_restored(child, code)
-  assert.is_true(process.await(function() return child.code ~= nil end, 10), child.out)
+  assert.is_true(process.await(function() return child.code ~= nil end), child.out)
   child:wait()
   assert.is_truthy(child.out:find(ENTER, 1, true))
   local before, rest = child.out:match("^(%S+)\r\npid (.*)$")
@@ -128,7 +128,7 @@ describe("shm top", function()
       local came = plain(child.out):match(".*\njobs +channel +%S+ +1 +%S+ +0%% +(%d+) +%d+")
       return came and tonumber(came) > 20
     end
-    assert.is_true(process.await(has_rate, 10), plain(child.out))
+    assert.is_true(process.await(has_rate), plain(child.out))
     timer:close()
     assert.matches("2 segments of 68K, 1 arena", plain(child.out))
     child.input:write "q"

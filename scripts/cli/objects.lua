@@ -18,7 +18,7 @@ local function name_of(holder)
 end
 
 -- "held by 4711 lua5.4 x3", "read by 1 a, 2 b", in the order of the parts.
-local function holders_of(object)
+local function holders_of(object, waits)
   local found, phrases = {}, {}
   for _, holder in ipairs(object.holders) do
     local list = found[holder.part] or {}
@@ -28,7 +28,8 @@ local function holders_of(object)
     local list, shown = found[part] or {}, {}
     for i = 1, math.min(#list, MOST) do shown[i] = name_of(list[i]) end
     if #list > MOST then shown[#shown + 1] = ("%d more"):format(#list - MOST) end
-    if #list > 0 then phrases[#phrases + 1] = verbs[part] .. " " .. table.concat(shown, ", ") end
+    local verb = part == "waits" and waits or verbs[part]
+    if #list > 0 then phrases[#phrases + 1] = verb .. " " .. table.concat(shown, ", ") end
   end
   return phrases
 end
@@ -40,14 +41,21 @@ local function is_left_by_dead(object)
   return false
 end
 
-local function add_waiting(object, phrases)
+-- Who waits, in words; what those who are named do, as far as that is one thing.
+local function waiting_of(object)
   local stat = object.stat
   if object.kind == "channel" or object.kind == "service" then
-    if stat.receivers_wait then phrases[#phrases + 1] = "receivers wait" end
-    if stat.senders_wait then phrases[#phrases + 1] = "senders wait" end
-  elseif object.waiting and not table.concat(phrases, "; "):find("waiting:", 1, true) then
-    phrases[#phrases + 1] = object.kind == "topic" and "subscribers wait" or "others wait"
+    if stat.receivers_wait and stat.senders_wait then return "receivers and senders wait" end
+    return stat.receivers_wait and "receivers wait" or stat.senders_wait and "senders wait"
   end
+  return object.waiting and (object.kind == "topic" and "subscribers wait" or "others wait")
+end
+
+local function names_who_waits(object)
+  for _, holder in ipairs(object.holders) do
+    if holder.part == "waits" then return true end
+  end
+  return false
 end
 
 local before = {
@@ -72,9 +80,10 @@ local before = {
 local function state_of(object)
   if not object.sound then return { text = "damaged", style = "bad" } end
   local first = before[object.kind] and before[object.kind](object)
-  local phrases = holders_of(object)
+  local waiting = waiting_of(object)
+  local phrases = holders_of(object, waiting and waiting .. ":")
   if first then table.insert(phrases, 1, first) end
-  add_waiting(object, phrases)
+  if waiting and not names_who_waits(object) then phrases[#phrases + 1] = waiting end
   local style = is_left_by_dead(object) and "bad" or #object.holders > 0 and "warn" or nil
   return { text = names.printable(table.concat(phrases, "; ")), style = style }
 end

@@ -54,7 +54,7 @@ local function close(handles, keyboard)
   uv.run("nowait")
 end
 
-local function show(lines, width, height)
+local function show(lines, height)
   if not output.is_terminal then
     for _, line in ipairs(lines) do output.line(line) end
     return output.flush()
@@ -62,7 +62,6 @@ local function show(lines, width, height)
   local cut = {}
   for i = 1, math.min(#lines, height) do cut[i] = lines[i] .. "\27[K" end
   put("\27[H" .. table.concat(cut, "\r\n") .. "\27[J")
-  return width
 end
 
 -- Draws until it has ended. A refresh follows each tick, key and change of the size.
@@ -71,7 +70,7 @@ local function loop(state, options)
   repeat
     state.due, state.ticked = false, false
     local width, height = output.size()
-    show(options.draw(width, height, state.keys), width, height)
+    show(options.draw(width, height, state.keys), height)
     state.keys = ""
     drawn = drawn + 1
     if drawn == options.count then break end
