@@ -57,13 +57,17 @@ TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted lua-cqueues libcmocka-dev luaroc
   util-linux groff-base
 LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck libzmq3-dev liblmdb-dev
 BENCH_PACKAGES = $(DEMO_PACKAGES) g++ libboost-dev libzmq3-dev python3-numpy
-PEERS_PACKAGES = liblmdb-dev redis-tools php-cli php-apcu nginx libnginx-mod-http-lua
+PEERS_PACKAGES = liblmdb-dev redis-server php-cli php-apcu nginx libnginx-mod-http-lua luajit perl \
+  python3-sysv-ipc
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev util-linux
 
 # What make fuzz fuzzes, for how long each, and with how many processes.
 FUZZ ?= arena queue dict
 SECONDS ?= 600
 JOBS ?= 2
+
+# What make bench measures, in this order.
+BENCHMARKS = segment view lock channel topic dict scale
 
 RUN = LUA_CPATH="$(abspath $(BUILD))/?.so;$(abspath $(BUILD))/spec/?.so;;" LUA_PATH="$(CURDIR)/?.lua;;" \
   SHM_BUILD="$(abspath $(BUILD))" SHM_LUA="$(LUA)"
@@ -120,17 +124,15 @@ fuzz: setup-fuzz ## fuzz the memory of arenas, queues and dicts (10 minutes each
 	  -timeout=10 -artifact_prefix=$(BUILD)/fuzz/$$target- $(BUILD)/fuzz/corpus/$$target \
 	  spec/fuzz/corpus/$$target || exit 1; done
 
-bench: setup-bench ## measure, as ratios to what the machine can do in the same run
+bench: setup-bench ## measure, beside what the machine can do and what others have (3 minutes)
 	@$(MAKE) --no-print-directory contestants
-	@$(RUN) $(LUA) scripts/bench/segment.lua
-	@$(RUN) PYTHON=/usr/bin/python3 $(LUA) scripts/bench/view.lua
-	@$(RUN) PYTHON=/usr/bin/python3 $(LUA) scripts/bench/lock.lua
-	@$(RUN) PYTHON=/usr/bin/python3 $(LUA) scripts/bench/channel.lua
-	@$(RUN) $(LUA) scripts/bench/dict.lua
+	@rm -f $(BUILD)/bench.csv
+	@for file in $(BENCHMARKS); do $(RUN) SHM_RESULTS=$(BUILD)/bench.csv PYTHON3=/usr/bin/python3 \
+	  $(LUA) scripts/bench/$$file.lua || exit 1; echo; done
 
-bench-peers: setup-bench setup-peers ## the dict beside LMDB, Redis, APCu and nginx (minutes)
-	@$(MAKE) --no-print-directory contestants
-	@$(RUN) $(LUA) scripts/bench/dict_peers.lua
+bench-peers: export SHM_PEERS = 1
+bench-peers: setup-peers ## the same with more peers, which it installs: LMDB, Redis, nginx ... (minutes)
+	@$(MAKE) --no-print-directory bench
 
 man: $(MAN) ## make the manual pages, from the tools' own descriptions and that of the API
 	@:

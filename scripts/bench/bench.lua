@@ -1,166 +1,160 @@
--- bench.lua: what the benchmarks share: the machine, samples in turns, the table of ratios.
--- A figure alone says little on a shared machine, so the contestants take turns, round by round:
--- what disturbs one disturbs the other, and the median of the rounds' ratios is reported.
-local baseline = require "baseline"
-local now = baseline.now
+-- bench.lua: races: the same work done by several, in turns, round by round. A figure alone says
+-- little on a shared machine: what disturbs one contestant disturbs the next, and so the ratios are
+-- taken within each round, and their median is reported. Touches what the contestants do.
+--
+--   bench.race { work = "there and back", at = "64 B", x = 64, unit = "s", count = 20000,
+--     { "shm, Lua", function(n) ... end, asks = { { "bare, C", most = 2.5 } } },
+--     { "bare, C", function(n) ... end, is = "limit" },
+--     { "pipe, C", function(n) ... end, is = "peer", part = 30 } }
+--
+-- work, at: what is done, and with what (a size, a number of processes); x: the same for an axis
+-- unit:     "s" that one operation takes; "op/s"; "B/s", of race.bytes an operation; "B", which a run
+--           returns instead of seconds
+-- count:    operations in a sample; rounds: of samples, 11 unless it says otherwise
+-- sample:   how to take one: bench.running, or bench.alone
+-- A contestant: its name, what it does n times (which may return the seconds that this took), or
+-- new:      what makes that, or nothing: then it is not there, for which there should be
+-- needs:    the package that it comes with
+-- is:       "ours", as the first is; "peer"; "limit": the least that it can take; "floor": the least
+--           that a call from Lua can
+-- sample:   for this one
+-- part:     how many times fewer operations it gets, since it is as much slower
+-- rare:     only where peers are asked for: make bench-peers
+-- asks:     what is asked of it: at `most`, or at `least`, so many times another's figure, or with
+--           no name, that figure; with `margin`, in seconds, which the other is given beforehand
+local report = require "scripts.bench.report"
+local samples = require "scripts.bench.samples"
 
-local bench = {}
+local bench = { begin = report.begin, running = samples.running, alone = samples.alone }
 
--- ---- the machine ----
+-- What an argument of the benchmark chooses: races that have it in their heading, and so many rounds.
+local only, most = arg[1], math.tointeger(arg[2])
+local with_peers <const> = os.getenv("SHM_PEERS") ~= nil
 
-local function read_file(path)
-  local file <close> = assert(io.open(path))
-  return file:read("a")
-end
+-- ---- the rounds ----
 
-function bench.print_machine()
-  local cpuinfo = read_file("/proc/cpuinfo")
-  local model = cpuinfo:match("model name%s*:%s*([^\n]+)") or "unknown CPU"
-  local _, cores = cpuinfo:gsub("%f[^\n\0]processor%s*:", "")
-  print(("machine  %s, %d cores"):format(model, cores))
-  print("kernel   " .. read_file("/proc/sys/kernel/osrelease"):match("%S+"))
-  print("lua      " .. baseline.lua_release)
-  print("load     " .. read_file("/proc/loadavg"):match("%S+ %S+ %S+"))
-end
-
--- ---- samples ----
-
--- Seconds that one of `count` calls takes, from a heap without garbage on, with the collector at
--- work as in any script. A run that returns seconds was timed elsewhere, or is a figure to keep to.
-local function sample(run, count)
-  collectgarbage()
-  local start = now()
-  local seconds = run(count)
-  return (seconds or now() - start) / count
-end
-
--- The same for calls that leave large strings. Each is timed alone, without the collector, which
--- then gives the string's memory back to malloc: fresh pages for each would hide the copy's cost.
-function bench.sample_alone(run, count)
-  local seconds = 0
-  collectgarbage("stop")
-  for _ = 1, count do
-    collectgarbage()
-    local start = now()
-    run(1)
-    seconds = seconds + now() - start
-  end
-  collectgarbage("restart")
-  return seconds / count
-end
-
-local function quantile(values, share)
-  local place = 1 + (#values - 1) * share
-  local below = math.floor(place)
-  local above = math.min(below + 1, #values)
-  return values[below] + (values[above] - values[below]) * (place - below)
-end
-
-local function summary(values)
-  table.sort(values)
-  local low, high = quantile(values, 0.25), quantile(values, 0.75)
-  return { low = low, median = quantile(values, 0.5), high = high, max = values[#values] }
-end
-
--- A limit that is so many seconds for each call.
-function bench.bound(seconds) return function(n) return n * seconds end end
-
--- Runs contest.ours and contest.limit in turns and returns the summaries of their times and of
--- ours / limit. The loop's own cost is left in both. contest.margin, in seconds, is what ours may
--- take beyond the limit, and belongs to it.
-local function compare(contest)
-  local ours, limit, ratio = {}, {}, {}
-  local take, count = contest.sample or sample, contest.count
-  for round = 0, contest.rounds do
-    local first, second = contest.ours, contest.limit
-    if round % 2 == 1 then first, second = second, first end
-    local a, b = take(first, count), take(second, count)
-    if round % 2 == 1 then a, b = b, a end
-    if round > 0 then -- round 0 warms up
-      ours[round], limit[round] = a, b + (contest.margin or 0)
-      ratio[round] = ours[round] / limit[round]
+-- Their order is another one in each round. Round 0 warms up.
+local function run_rounds(race, contestants)
+  for round = 0, race.rounds do
+    for turn = 1, #contestants do
+      local contestant = contestants[(round + turn) % #contestants + 1]
+      local take = contestant.sample or race.sample or samples.running
+      local seconds = take(contestant[2], math.max(race.count // (contestant.part or 1), 1))
+      if round > 0 then contestant.seconds[round] = seconds end
     end
   end
-  return summary(ours), summary(limit), summary(ratio)
 end
 
--- ---- the table ----
+-- ---- what came out ----
 
-local row = "%-32s %11s %11s %6s  %-14s  %-8s %s"
-
-local function print_row(...) print((row:format(...):gsub("%s+$", ""))) end
-
-local function verdict(met) return met and "met" or "MISSED" end
-
-function bench.print_header()
-  print_row("what / its limit", "ours", "limit", "ratio", "(quartiles)", "target", "")
+-- Of seconds, what the race's unit says; of bytes, themselves.
+local function figure_of(race)
+  if report.less_is_better(race.unit) then return function(seconds) return seconds end end
+  local amount = race.unit == "op/s" and 1 or race.bytes
+  return function(seconds) return amount / seconds end
 end
 
--- A row that could not be measured, and why.
-function bench.print_missing(what, why) print_row(what, "-", "-", "-", "", "-", why) end
-
-local function time(seconds, scale)
-  if scale >= 1e-2 then return ("%.2f ms"):format(seconds * 1e3) end
-  if scale >= 1e-6 then return ("%.2f us"):format(seconds * 1e6) end
-  return ("%.1f ns"):format(seconds * 1e9)
-end
-
--- A contest of times: at most contest.target times the limit; without a target, for information.
--- With contest.show_max, what took longest is said, too.
-function bench.compare_times(contest)
-  local ours, limit, ratio = compare(contest)
-  local target, scale = contest.target, limit.median
-  local note = target and verdict(ratio.median <= target) or ""
-  if contest.show_max then note = ("%s, max %s"):format(note, time(ours.max, scale)) end
-  print_row(contest.what, time(ours.median, scale), time(limit.median, scale),
-    ("%.2f"):format(ratio.median), ("(%.2f..%.2f)"):format(ratio.low, ratio.high),
-    target and ("<= %g"):format(target) or "-", note)
-end
-
--- A contest of throughputs: at least contest.target times the limit; without a target, for
--- information. A call moves contest.bytes, or is one operation. Throughput is the inverse of time,
--- so the ratio and its quartiles are turned upside down.
-function bench.compare_throughputs(contest)
-  local ours, limit, ratio = compare(contest)
-  local target = contest.target
-  local function rate(seconds)
-    if not contest.bytes then return ("%.2f M/s"):format(1e-6 / seconds) end
-    return ("%.2f GB/s"):format(contest.bytes / seconds * 1e-9)
+-- Of ours and another's figure, round by round.
+local function ratio(race, one, other, margin)
+  local figure, ratios = figure_of(race), {}
+  for round, seconds in ipairs(one.seconds) do
+    ratios[round] = figure(seconds) / figure(other.seconds[round] + (margin or 0))
   end
-  print_row(contest.what, rate(ours.median), rate(limit.median), ("%.2f"):format(1 / ratio.median),
-    ("(%.2f..%.2f)"):format(1 / ratio.high, 1 / ratio.low),
-    target and (">= %.3g"):format(target) or "-",
-    target and verdict(1 / ratio.median >= target) or "")
+  return samples.summary(ratios)
 end
 
--- What each of something needs in bytes, and may.
-function bench.print_bytes(what, bytes, limit, note)
-  print_row(what, ("%.1f B"):format(bytes), ("%.1f B"):format(limit),
-    ("%.2f"):format(bytes / limit), "", "<= 1", verdict(bytes <= limit) .. ", " .. note)
-end
-
--- ---- Python ----
-
--- The seconds that a script prints, which is called with a word and a count; nil where it cannot.
-local function python(script, what, count)
-  local interpreter = os.getenv("PYTHON") or "python3"
-  local command = ("%s -c '%s' %s %d 2>/dev/null"):format(interpreter, script, what, count)
-  local process <close> = assert(io.popen(command))
-  return process:read("n")
-end
-
--- A contest whose limit is Python, in turns as all others: each sample is a process, which does a
--- contest.part of what ours does. Where that cannot be, the row says that there is no
--- contest.needs.
-function bench.compare_python(contest, script, what)
-  if not python(script, what, 1) then
-    return bench.print_missing(contest.what, "no " .. contest.needs)
+local function find(contestants, what, value)
+  for _, contestant in ipairs(contestants) do
+    if contestant[what] == value then return contestant end
   end
-  local part = contest.part or 1
-  contest.limit = function(n) return python(script, what, n // part) * part end
-  contest.rounds = contest.rounds or 15
-  local run = contest.compare or bench.compare_times
-  run(contest)
+end
+
+local function best_peer(race, contestants)
+  local best, most_so_far = nil, -math.huge
+  local sign = report.less_is_better(race.unit) and -1 or 1
+  for _, contestant in ipairs(contestants) do
+    local figure = sign * contestant.result.median
+    if contestant.is == "peer" and figure > most_so_far then best, most_so_far = contestant, figure end
+  end
+  return best
+end
+
+-- Whether what was asked is so. Quartiles on both sides of it decide nothing.
+local function verdict(summary, ask)
+  local function meets(value)
+    if ask.most then return value <= ask.most end
+    return value >= ask.least
+  end
+  if meets(summary.low) ~= meets(summary.high) then return "undecided" end
+  return meets(summary.median) and "met" or "MISSED"
+end
+
+local function answer(race, contestants, contestant, ask)
+  local sign, bound = ask.most and "<=" or ">=", ask.most or ask.least
+  local name, margin = ask[1], ""
+  if not name then
+    return ("%s %s: %s"):format(sign, report.figure(bound, race.unit), verdict(contestant.result, ask))
+  end
+  local other = find(contestants, 1, name)
+  if not other then return ("%s not there"):format(name) end
+  local found = ratio(race, contestant, other, ask.margin)
+  if ask.margin then margin = " + " .. report.figure(ask.margin, "s") end
+  return ("%s %.3g x %s%s: %s (%s)"):format(sign, bound, name, margin, verdict(found, ask),
+    report.ratio(found.median))
+end
+
+local function conclude(race, contestants)
+  local figure = figure_of(race)
+  for _, contestant in ipairs(contestants) do
+    contestant.result = samples.map(contestant.seconds, figure)
+  end
+  local limit, peer = find(contestants, "is", "limit"), best_peer(race, contestants)
+  for _, contestant in ipairs(contestants) do
+    local result, is = contestant.result, contestant.is
+    result.name, result.is = contestant[1], is
+    if limit and contestant ~= limit then result.to_limit = ratio(race, contestant, limit) end
+    if peer and is == "ours" then
+      result.to_peer, result.peer = ratio(race, contestant, peer), peer[1]
+    end
+    result.asks = {}
+    for i, ask in ipairs(contestant.asks or {}) do
+      result.asks[i] = answer(race, contestants, contestant, ask)
+    end
+    report.line(result, race)
+    report.record(result, race)
+  end
+end
+
+-- ---- races ----
+
+local function present(race)
+  local contestants = {}
+  for i, contestant in ipairs(race) do
+    if with_peers or not contestant.rare then
+      contestant.is = contestant.is or i == 1 and "ours" or "peer"
+      contestant.seconds = {}
+      contestant[2] = contestant[2] or contestant.new and contestant.new()
+      if contestant[2] then
+        contestants[#contestants + 1] = contestant
+      elseif contestant.needs then
+        report.missing(contestant[1], "no " .. contestant.needs)
+      end
+    end
+  end
+  return contestants
+end
+
+function bench.wanted(work, at)
+  return not only or (work .. (at and ", " .. at or "")):find(only, 1, true) ~= nil
+end
+
+function bench.race(race)
+  if not bench.wanted(race.work, race.at) then return end
+  race.unit, race.rounds = race.unit or "s", most or race.rounds or 11
+  report.heading(race)
+  local contestants = present(race)
+  run_rounds(race, contestants)
+  conclude(race, contestants)
 end
 
 return bench

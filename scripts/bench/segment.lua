@@ -1,60 +1,133 @@
--- segment.lua: what segments cost, as ratios to what the machine can do in the same run: calls and
--- copies of baseline.c. `make bench` runs it. Touches memory of its own only, and removes it.
+-- segment.lua: what segments cost beside what the machine can do and what other languages have:
+-- copies in and out by size, and the way from create to remove. `make bench` runs it; with an
+-- argument, the races that have it in their headings. Touches memory of its own, and removes it.
 local shm = require "shm"
 local baseline = require "baseline"
 local bench = require "scripts.bench.bench"
+local outside = require "scripts.bench.outside"
 local nothing, memcpy, pushlstring = baseline.nothing, baseline.memcpy, baseline.pushlstring
-local compare_times, compare_throughputs = bench.compare_times, bench.compare_throughputs
 
--- ---- 64 bytes: the cost of a call ----
+-- ---- other languages: each copies so many bytes in or out, of a segment of its own ----
 
--- The collector runs, as it does in a script: what a read leaves to it is a cost of reading.
-local function bench_calls()
-  local rounds <const>, count <const> = 41, 200000
-  local segment <close> = assert(shm.create(nil, 4096, { populate = true }))
-  local address = segment:stat().address
-  local data = ("x"):rep(64)
+local python <const> = [[
+import sys, time
+from multiprocessing import shared_memory
+way, size, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+segment = shared_memory.SharedMemory(create=True, size=size)
+memory, data = segment.buf, b"x" * size
+memory[:size] = data
+start = time.perf_counter()
+if way == "in":
+    for _ in range(count): memory[:size] = data
+else:
+    for _ in range(count): bytes(memory[:size])
+print(time.perf_counter() - start)
+del memory
+segment.close()
+segment.unlink()
+]]
 
-  local function call_nothing(n) for _ = 1, n do nothing() end end
-  local function call_memcpy(n) for _ = 1, n do memcpy(address, data) end end
-  local function call_pushlstring(n) for _ = 1, n do pushlstring(address, 64) end end
-  local function call_write(n) for _ = 1, n do segment:write(data) end end
-  local function call_read(n) for _ = 1, n do segment:read(64, 0) end end
+local sysv_ipc <const> = [[
+import sys, time, sysv_ipc
+way, size, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+segment, data = sysv_ipc.SharedMemory(None, sysv_ipc.IPC_CREX, size=size), b"x" * size
+segment.write(data)
+start = time.perf_counter()
+if way == "in":
+    for _ in range(count): segment.write(data)
+else:
+    for _ in range(count): segment.read(size)
+print(time.perf_counter() - start)
+segment.detach()
+segment.remove()
+]]
 
-  local function contest(what, ours, limit, target)
-    compare_times { what = what, ours = ours, limit = limit, rounds = rounds, count = count,
-      target = target }
+local perl <const> = [[
+use IPC::SysV qw(IPC_PRIVATE IPC_RMID IPC_CREAT S_IRUSR S_IWUSR);
+use Time::HiRes qw(time);
+my ($way, $size, $count) = @ARGV;
+my $id = shmget(IPC_PRIVATE, $size, IPC_CREAT | S_IRUSR | S_IWUSR) // die;
+my ($data, $start) = ("x" x $size);
+shmwrite($id, $data, 0, $size) or die;
+$start = time;
+if ($way eq "in") { shmwrite($id, $data, 0, $size) for 1 .. $count; }
+else { my $out; shmread($id, $out, 0, $size) for 1 .. $count; }
+print time - $start;
+shmctl($id, IPC_RMID, 0);
+]]
+
+local php <const> = [[<?php
+[, $way, $size, $count] = $argv;
+$id = shmop_open(random_int(1, 0x7fffffff), "n", 0600, $size) or exit(1);
+$data = str_repeat("x", $size);
+shmop_write($id, $data, 0);
+$start = hrtime(true);
+if ($way == "in") for ($i = 0; $i < $count; $i++) shmop_write($id, $data, 0);
+else for ($i = 0; $i < $count; $i++) shmop_read($id, 0, $size);
+echo (hrtime(true) - $start) / 1e9;
+shmop_delete($id);
+]]
+
+local luajit <const> = [[
+local ffi = require "ffi"
+ffi.cdef "void *mmap(void *, size_t, int, int, int, long);"
+local way, size, count = arg[1], tonumber(arg[2]), tonumber(arg[3])
+local memory, data = ffi.C.mmap(nil, size, 3, 0x8021, -1, 0), ("x"):rep(size)
+ffi.copy(memory, data, size)
+local start = os.clock()
+if way == "in" then for _ = 1, count do ffi.copy(memory, data, size) end
+else for _ = 1, count do ffi.string(memory, size) end end
+print(os.clock() - start)
+]]
+
+local function others(way, size)
+  local function other(name, language, script, needs, rare)
+    return { name, new = outside(language, script, way, size), needs = needs, rare = rare,
+      sample = bench.running }
   end
-  contest("write 64 B / empty call", call_write, call_nothing, 6)
-  contest("read 64 B / empty call", call_read, call_nothing, 9)
-  contest("write 64 B / memcpy", call_write, call_memcpy)
-  contest("read 64 B / lua_pushlstring", call_read, call_pushlstring)
+  return other("Python shared_memory", "python3", python, "python3"),
+    other("Python sysv_ipc", "python3", sysv_ipc, "python3-sysv-ipc", true),
+    other("Perl shmread, shmwrite", "perl", perl, "perl", true),
+    other("PHP shmop", "php", php, "php-cli", true),
+    other("LuaJIT FFI", "luajit", luajit, "luajit", true)
 end
 
--- ---- 64 KiB to 64 MiB: the speed of the copy ----
+-- ---- copies ----
 
--- The same string into, and the same bytes out of, the same mapping, whose pages are all there.
-local function bench_copies(name, size)
+-- The same string into, and the same bytes out of, the same mapping, whose pages are all there. The
+-- collector runs, as it does in a script, but for large reads: see samples.lua.
+local function race_copies(name, size)
   local segment <close> = assert(shm.create(nil, size, { populate = true }))
   local address = segment:stat().address
   local data = ("x"):rep(size)
+  local few = size <= 4096
 
+  local function call_nothing(n) for _ = 1, n do nothing() end end
   local function call_memcpy(n) for _ = 1, n do memcpy(address, data) end end
   local function call_pushlstring(n) for _ = 1, n do pushlstring(address, size) end end
   local function call_write(n) for _ = 1, n do segment:write(data) end end
   local function call_read(n) for _ = 1, n do segment:read(size, 0) end end
 
-  compare_throughputs { what = ("write %s / memcpy"):format(name), ours = call_write,
-    limit = call_memcpy, rounds = 31, count = math.max((256 << 20) // size, 1), bytes = size,
-    target = 0.9 }
-  compare_throughputs { what = ("read %s / lua_pushlstring"):format(name), ours = call_read,
-    limit = call_pushlstring, rounds = 31, count = math.max((32 << 20) // size, 1), bytes = size,
-    sample = bench.sample_alone, target = 0.95 }
+  bench.race { work = "copy in", at = name, x = size, unit = few and "s" or "B/s", bytes = size,
+    rounds = few and 21 or 11, count = math.min(100000, math.max((64 << 20) // size, 1)),
+    { "seg:write", call_write, asks = few and { { "empty call", most = 6 } }
+      or { { "memcpy, C", least = 0.9 } } },
+    { "memcpy, C", call_memcpy, is = "limit" },
+    { "empty call", few and call_nothing, is = "floor" },
+    others("in", size) }
+  bench.race { work = "copy out", at = name, x = size, unit = few and "s" or "B/s", bytes = size,
+    rounds = few and 21 or 11, count = math.min(100000, math.max((32 << 20) // size, 1)),
+    sample = not few and bench.alone,
+    { "seg:read", call_read, asks = few and { { "empty call", most = 9 } }
+      or { { "lua_pushlstring, C", least = 0.95 } } },
+    { "lua_pushlstring, C", call_pushlstring, is = "limit" },
+    { "empty call", few and call_nothing, is = "floor" },
+    others("out", size) }
 end
 
 -- ---- create, attach, detach, remove ----
 
-local function bench_cycle(what, name, bare)
+local function race_cycle(kind, name, bare)
   local size <const> = 4096
   assert(shm.create(name, size)):remove() -- it was free, so from here on it is ours to remove
   local _ <close> = setmetatable({}, { __close = function() shm.remove(name) end })
@@ -68,21 +141,19 @@ local function bench_cycle(what, name, bare)
       a:close()
     end
   end
-  compare_times { what = what, ours = call_cycle, limit = call_bare, rounds = 41,
-    count = 1000, target = 1.3 }
+  bench.race { work = "create, attach, detach, remove", at = kind, count = 1000, rounds = 31,
+    { "shm", call_cycle, asks = { { "system calls, C", most = 1.3 } } },
+    { "system calls, C", call_bare, is = "limit" } }
 end
 
-bench.print_machine()
-print("method   medians of 31 or 41 rounds in turns (quartiles of the ratio); the loop's own cost")
-print("         is left in both")
-print()
-bench.print_header()
-bench_calls()
-bench_copies("64 KiB", 64 << 10)
-bench_copies("1 MiB", 1 << 20)
-bench_copies("16 MiB", 16 << 20)
-bench_copies("64 MiB", 64 << 20)
 -- Lua seeds its random numbers anew in each process: two benchmarks at once do not meet.
-local number = math.random(1, 0x7fffffff)
-bench_cycle("cycle, System V / system calls", number, baseline.sysv_cycle)
-bench_cycle("cycle, POSIX / system calls", "/shm_bench_" .. number, baseline.posix_cycle)
+local number <const> = math.random(1, 0x7fffffff)
+
+bench.begin [[medians of 11 to 31 rounds in turns; the loop's own cost is left in all]]
+race_copies("64 B", 64)
+race_copies("64 KiB", 64 << 10)
+race_copies("1 MiB", 1 << 20)
+race_copies("16 MiB", 16 << 20)
+race_copies("64 MiB", 64 << 20)
+race_cycle("System V", number, baseline.sysv_cycle)
+race_cycle("POSIX", "/shm_bench_" .. number, baseline.posix_cycle)
