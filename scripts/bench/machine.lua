@@ -5,7 +5,7 @@ local baseline = require "baseline"
 local machine = {}
 
 local packages <const> = { "gcc", "python3", "python3-numpy", "python3-sysv-ipc", "perl", "php-cli",
-  "php-apcu", "luajit", "libzmq5", "libboost-dev", "liblmdb0", "redis-server", "nginx-core",
+  "php-apcu", "luajit", "libzmq5", "libboost-dev", "liblmdb0", "redis-tools", "nginx",
   "libnginx-mod-http-lua" }
 
 local function read_file(path)
