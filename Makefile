@@ -59,6 +59,7 @@ LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck libzmq3-
 BENCH_PACKAGES = $(DEMO_PACKAGES) g++ libboost-dev libzmq3-dev python3-numpy
 PEERS_PACKAGES = liblmdb-dev redis-tools php-cli php-apcu nginx libnginx-mod-http-lua luajit perl \
   python3-sysv-ipc
+PLOTS_PACKAGES = lua5.4 gnuplot-nox
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev util-linux
 
 # What make fuzz fuzzes, for how long each, and with how many processes.
@@ -66,7 +67,8 @@ FUZZ ?= arena queue dict
 SECONDS ?= 600
 JOBS ?= 2
 
-# What make bench measures, in this order.
+# What make bench measures, in this order, and the folder for what it finds.
+RESULTS ?= $(BUILD)
 BENCHMARKS = segment view lock channel topic dict scale
 
 RUN = LUA_CPATH="$(abspath $(BUILD))/?.so;$(abspath $(BUILD))/spec/?.so;;" LUA_PATH="$(CURDIR)/?.lua;;" \
@@ -76,8 +78,8 @@ BUSTED = $(LUA) $$(command -v busted) --pattern=_spec --helper=spec/support/guar
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: always help all man demo test lint asan torture fuzz bench bench-peers install uninstall \
-  clean setup-% programs check threads contestants
+.PHONY: always help all man demo test lint asan torture fuzz bench bench-peers plots \
+  install uninstall clean setup-% programs check threads contestants
 
 all: $(LIBRARIES) $(BUILD)/shmlua ## build the module (shm.so), the library (libshmx), shmlua, into build/
 	@:
@@ -126,13 +128,17 @@ fuzz: setup-fuzz ## fuzz the memory of arenas, queues and dicts (10 minutes each
 
 bench: setup-bench ## measure, beside what the machine can do and what others have (3 minutes)
 	@$(MAKE) --no-print-directory contestants
-	@rm -f $(BUILD)/bench.csv
-	@for file in $(BENCHMARKS); do $(RUN) SHM_RESULTS=$(BUILD)/bench.csv PYTHON3=/usr/bin/python3 \
+	@rm -f $(RESULTS)/bench.csv
+	@for file in $(BENCHMARKS); do $(RUN) SHM_RESULTS=$(RESULTS)/bench.csv PYTHON3=/usr/bin/python3 \
 	  $(LUA) scripts/bench/$$file.lua || exit 1; echo; done
 
 bench-peers: export SHM_PEERS = 1
 bench-peers: setup-peers ## the same with more peers, which it installs: LMDB, Redis, nginx ... (minutes)
 	@$(MAKE) --no-print-directory bench
+
+plots: setup-plots ## draw what make bench has found, as build/*.svg, and a table of it, build/bench.md
+	@$(RUN) $(LUA) scripts/bench/plots.lua $(RESULTS)
+	@$(RUN) $(LUA) scripts/bench/summary.lua $(RESULTS)
 
 man: $(MAN) ## make the manual pages, from the tools' own descriptions and that of the API
 	@:

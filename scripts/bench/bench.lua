@@ -22,6 +22,7 @@
 -- rare:     only where peers are asked for: make bench-peers
 -- asks:     what is asked of it: at `most`, or at `least`, so many times another's figure, or with
 --           no name, that figure; with `margin`, in seconds, which the other is given beforehand
+local figures = require "scripts.bench.figures"
 local report = require "scripts.bench.report"
 local samples = require "scripts.bench.samples"
 
@@ -49,7 +50,7 @@ end
 
 -- Of seconds, what the race's unit says; of bytes, themselves.
 local function figure_of(race)
-  if report.less_is_better(race.unit) then return function(seconds) return seconds end end
+  if figures.less_is_better(race.unit) then return function(seconds) return seconds end end
   local amount = race.unit == "op/s" and 1 or race.bytes
   return function(seconds) return amount / seconds end
 end
@@ -71,7 +72,7 @@ end
 
 local function best_peer(race, contestants)
   local best, most_so_far = nil, -math.huge
-  local sign = report.less_is_better(race.unit) and -1 or 1
+  local sign = figures.less_is_better(race.unit) and -1 or 1
   for _, contestant in ipairs(contestants) do
     local figure = sign * contestant.result.median
     if contestant.is == "peer" and figure > most_so_far then best, most_so_far = contestant, figure end
@@ -93,14 +94,14 @@ local function answer(race, contestants, contestant, ask)
   local sign, bound = ask.most and "<=" or ">=", ask.most or ask.least
   local name, margin = ask[1], ""
   if not name then
-    return ("%s %s: %s"):format(sign, report.figure(bound, race.unit), verdict(contestant.result, ask))
+    return ("%s %s: %s"):format(sign, figures.figure(bound, race.unit), verdict(contestant.result, ask))
   end
   local other = find(contestants, 1, name)
   if not other then return ("%s not there"):format(name) end
   local found = ratio(race, contestant, other, ask.margin)
-  if ask.margin then margin = " + " .. report.figure(ask.margin, "s") end
+  if ask.margin then margin = " + " .. figures.figure(ask.margin, "s") end
   return ("%s %.3g x %s%s: %s (%s)"):format(sign, bound, name, margin, verdict(found, ask),
-    report.ratio(found.median))
+    figures.ratio(found.median))
 end
 
 local function conclude(race, contestants)

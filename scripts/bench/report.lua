@@ -1,45 +1,9 @@
 -- report.lua: what is said of a race: a table to read, and rows of comma-separated values for
 -- plots, in the file that SHM_RESULTS names. Touches standard output and that file.
+local figures = require "scripts.bench.figures"
 local machine = require "scripts.bench.machine"
 
 local report = {}
-
--- ---- figures ----
-
-local scales <const> = {
-  s = { { 1e-9, "ns" }, { 1e-6, "us" }, { 1e-3, "ms" }, { 1, "s" } },
-  ["op/s"] = { { 1, "/s" }, { 1e3, "K/s" }, { 1e6, "M/s" } },
-  ["B/s"] = { { 1e6, "MB/s" }, { 1e9, "GB/s" } },
-  B = { { 1, "B" } },
-}
-
--- The largest unit that leaves something before the point.
-local function scale_of(value, unit)
-  local all = scales[unit]
-  local found = all[1]
-  for _, scale in ipairs(all) do
-    if value >= scale[1] then found = scale end
-  end
-  return found
-end
-
-local function digits(value) return value < 10 and "%.2f" or value < 100 and "%.1f" or "%.0f" end
-
-function report.figure(value, unit)
-  local scale = scale_of(value, unit)
-  local number = value / scale[1]
-  return (digits(number) .. " %s"):format(number, scale[2])
-end
-
-local function quartiles(summary, unit)
-  local factor = scale_of(summary.median, unit)[1]
-  local format = digits(summary.median / factor)
-  return (format .. ".." .. format):format(summary.low / factor, summary.high / factor)
-end
-
-function report.ratio(value)
-  return value and (value < 0.1 and "%.3f" or value < 100 and "%.2f" or "%.0f"):format(value) or ""
-end
 
 -- ---- the table ----
 
@@ -53,35 +17,24 @@ function report.begin(method)
   print(table.concat(machine.lines(), "\n"))
   print("method   " .. method:gsub("\n *", "\n         "))
   print()
-  print_row("", "median", "quartiles", "/ limit", "/ best", "")
+  print_row("", "median", "quartiles", "/ limit", "/ peer", "")
 end
-
-function report.less_is_better(unit) return unit == "s" or unit == "B" end
 
 function report.heading(race)
   print(("%s%s: %s is better"):format(race.work, race.at and ", " .. race.at or "",
-    report.less_is_better(race.unit) and "less" or "more"))
-end
-
--- How ours stands to the best of the peers; nothing is concluded of a difference that is smaller
--- than the spread.
-local function standing(result, unit)
-  local ratio = result.to_peer
-  if not ratio then return end
-  local ahead, behind = ratio.high < 1, ratio.low > 1
-  if not report.less_is_better(unit) then ahead, behind = behind, ahead end
-  return ("%s %s"):format(ahead and "ahead of" or behind and "behind" or "undecided with",
-    result.peer)
+    figures.less_is_better(race.unit) and "less" or "more"))
 end
 
 function report.line(result, race)
   local notes = {}
   if result.is ~= "ours" and result.is ~= "peer" then notes[1] = "the " .. result.is end
-  notes[#notes + 1] = standing(result, race.unit)
+  if result.to_peer then
+    notes[#notes + 1] = ("%s: %s"):format(figures.standing(result.to_peer, race.unit), result.peer)
+  end
   for _, ask in ipairs(result.asks or {}) do notes[#notes + 1] = ask end
-  print_row(result.name, report.figure(result.median, race.unit), quartiles(result, race.unit),
-    report.ratio(result.to_limit and result.to_limit.median),
-    report.ratio(result.to_peer and result.to_peer.median), table.concat(notes, "; "))
+  print_row(result.name, figures.figure(result.median, race.unit), figures.quartiles(result, race.unit),
+    figures.ratio(result.to_limit and result.to_limit.median),
+    figures.ratio(result.to_peer and result.to_peer.median), table.concat(notes, "; "))
 end
 
 function report.missing(name, why) print_row(name, "-", "", "", "", why) end
