@@ -217,7 +217,8 @@ threads: $(filter $(BUILD)/spec/threads%,$(TESTS))
 	@for test in $^; do TSAN_OPTIONS=halt_on_error=1 spec/support/isolate $$test || exit 1; done
 
 programs: $(LIBRARIES) $(BUILD)/shmlua $(PEERS) $(HOSTS) $(TESTS) $(BUILD)/spec/arena_replay \
-  $(BUILD)/spec/queue_replay $(BUILD)/spec/dict_replay $(BUILD)/spec/lowlevel.so $(BUILD)/spec/gcstress
+  $(BUILD)/spec/queue_replay $(BUILD)/spec/dict_replay $(BUILD)/spec/lowlevel.so $(BUILD)/spec/baseline.so \
+  $(BUILD)/spec/gcstress
 
 # ---- from sources to libraries ----
 
