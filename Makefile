@@ -27,7 +27,8 @@ TEST_SOURCES = $(sort $(wildcard spec/core/*_test.c))
 FUZZ_SOURCES = $(sort $(wildcard spec/fuzz/*.c))
 LUA_HOSTS = spec/support/lowlevel.c spec/support/gcstress.c scripts/bench/baseline.c \
   scripts/bench/locks.c scripts/bench/channels.c scripts/bench/tables.c \
-  scripts/bench/zeromq.c scripts/bench/lmdb.c scripts/bench/redis.c
+  scripts/bench/topics.c scripts/bench/zeromq.c scripts/bench/lmdb.c scripts/bench/redis.c \
+  scripts/bench/redis_list.c
 EMBED_SOURCES = scripts/examples/embed/embed.c
 CXX_SOURCES = scripts/bench/boost.cpp
 C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(SHMLUA_SOURCES) $(EMBED_SOURCES) $(PEER_SOURCES) \
@@ -300,17 +301,17 @@ $(BUILD)/spec/gcstress: $(BUILD)/obj/spec/support/gcstress.o
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) -rdynamic $^ -o $@ -l$(LUA) -lm -ldl
 
-$(BUILD)/spec/baseline.so $(BUILD)/spec/redis.so: $(BUILD)/spec/%.so: $(BUILD)/obj/scripts/bench/%.o
+$(BUILD)/spec/baseline.so $(BUILD)/spec/redis.so $(BUILD)/spec/redis_list.so: $(BUILD)/spec/%.so: $(BUILD)/obj/scripts/bench/%.o
 	@mkdir -p $(@D)
 	$(LINK_SHARED) $^ -o $@
 
-$(BUILD)/spec/locks.so $(BUILD)/spec/channels.so $(BUILD)/spec/tables.so: $(BUILD)/spec/%.so: \
-  $(BUILD)/obj/scripts/bench/%.o $(BUILD)/libshmx.a
+$(BUILD)/spec/locks.so $(BUILD)/spec/channels.so $(BUILD)/spec/topics.so $(BUILD)/spec/tables.so: \
+  $(BUILD)/spec/%.so: $(BUILD)/obj/scripts/bench/%.o $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
 	$(LINK_SHARED) -Wl,--exclude-libs,ALL $^ -o $@
 
 # What the benchmarks compare with: of the libraries, those that are there.
-contestants: $(LIBRARIES) $(patsubst %,$(BUILD)/spec/%.so,baseline locks channels tables redis \
+contestants: $(LIBRARIES) $(patsubst %,$(BUILD)/spec/%.so,baseline locks channels topics tables redis redis_list \
   $(if $(wildcard /usr/include/zmq.h),zeromq) $(if $(wildcard /usr/include/lmdb.h),lmdb) \
   $(if $(wildcard /usr/include/boost/interprocess/ipc/message_queue.hpp),boost))
 

@@ -18,6 +18,7 @@
 -- is:       "ours", as the first is; "peer"; "limit": the least that it can take; "floor": the least
 --           that a call from Lua can
 -- sample:   for this one
+-- x, as:    its own place on the axis, where that is in its name, and its name for plots
 -- part:     how many times fewer operations it gets, since it is as much slower
 -- rare:     only where peers are asked for: make bench-peers
 -- asks:     what is asked of it: at `most`, or at `least`, so many times another's figure, or with
@@ -113,6 +114,7 @@ local function conclude(race, contestants)
   for _, contestant in ipairs(contestants) do
     local result, is = contestant.result, contestant.is
     result.name, result.is = contestant[1], is
+    result.x, result.as = contestant.x, contestant.as
     if limit and contestant ~= limit then result.to_limit = ratio(race, contestant, limit) end
     if peer and is == "ours" then
       result.to_peer, result.peer = ratio(race, contestant, peer), peer[1]

@@ -3,6 +3,7 @@
  */
 #include <boost/interprocess/ipc/message_queue.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 #include <unistd.h>
@@ -31,13 +32,15 @@ static inline void boost_queue_receive(struct boost_queue *self, int way) {
 
 CARRIER_METHODS(boost_queue, struct boost_queue)
 
-/* boost(length): queues of a thousand messages, whose names are gone at once. */
+/* boost(length): queues of as many messages as our ring has, at most a thousand; their names are
+ * gone at once. */
 static int new_boost(lua_State *L) {
   auto self = static_cast<boost_queue *>(push_carrier(L, sizeof(boost_queue), boost_queue_methods));
+  std::size_t room = std::clamp<std::size_t>((1 << 18) / self->base.length, 16, 1000);
   std::string name = "shm-bench-" + std::to_string(getpid());
   for (auto &queue : self->queues) {
     queue =
-        new message_queue(boost::interprocess::create_only, name.c_str(), 1000, self->base.length);
+        new message_queue(boost::interprocess::create_only, name.c_str(), room, self->base.length);
     message_queue::remove(name.c_str());
   }
   return 1;

@@ -56,7 +56,7 @@ struct carrier {
 /* Pushes a contestant of `size` bytes; argument 1 is the length of its messages. */
 static inline void *push_carrier(lua_State *L, size_t size, const luaL_Reg *methods) {
   size_t length = (size_t)luaL_checkinteger(L, 1);
-  struct carrier *self = (struct carrier *)lua_newuserdatauv(L, size, 1);
+  struct carrier *self = (struct carrier *)lua_newuserdatauv(L, size, 2);
   self->length = length;
   self->message = (char *)lua_newuserdatauv(L, length, 0);
   for (size_t i = 0; i < length; i++)
@@ -68,6 +68,16 @@ static inline void *push_carrier(lua_State *L, size_t size, const luaL_Reg *meth
   lua_setfield(L, -2, "__index");
   lua_setmetatable(L, -2);
   return self;
+}
+
+/* The contestant on top leaves something behind, which `end` takes away: by who made it, for a
+ * forked child ends without it. */
+static inline int when_collected(lua_State *L, lua_CFunction end) {
+  lua_getmetatable(L, -1);
+  lua_pushcfunction(L, end);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  return 1;
 }
 
 #endif

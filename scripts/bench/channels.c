@@ -13,6 +13,7 @@
 #include <mqueue.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/msg.h>
 #include <sys/socket.h>
 
 static inline void believe(bool right) {
@@ -222,14 +223,17 @@ static inline void stream_receive(struct stream *self, int way) {
 
 CARRIER_METHODS(stream, struct stream)
 
-/* pipe(length) */
+/* pipe(length): of as many bytes as anybody may have. Several may use an end, with messages that a
+ * write does not divide: up to PIPE_BUF. */
 static int new_pipe(lua_State *L) {
+  enum { ROOM = 1 << 20 };
   struct stream *self = push_carrier(L, sizeof *self, stream_methods);
   for (int way = 0; way < WAYS; way++) {
     int ends[2];
     if (pipe(ends) != 0) return luaL_error(L, "pipe: %s", strerror(errno));
     self->from[way] = ends[0];
     self->to[way] = ends[1];
+    fcntl(ends[1], F_SETPIPE_SZ, ROOM);
   }
   return 1;
 }
@@ -274,6 +278,49 @@ static int new_queue(lua_State *L) {
     mq_unlink(name);
   }
   return 1;
+}
+
+struct sysv {
+  struct carrier base;
+  struct { /* as msgsnd has it */
+    long type;
+    char data[];
+  } * envelope;
+  int queues[WAYS];
+};
+
+static inline void sysv_send(struct sysv *self, int way) {
+  memcpy(self->envelope->data, self->base.message, self->base.length);
+  believe(msgsnd(self->queues[way], self->envelope, self->base.length, 0) == 0);
+}
+
+static inline void sysv_receive(struct sysv *self, int way) {
+  ssize_t n = msgrcv(self->queues[way], self->envelope, self->base.length, 0, 0);
+  believe(n == (ssize_t)self->base.length);
+  memcpy(self->base.message, self->envelope->data, self->base.length);
+}
+
+CARRIER_METHODS(sysv, struct sysv)
+
+static int sysv_ends(lua_State *L) {
+  struct sysv *self = lua_touserdata(L, 1);
+  for (int way = 0; way < WAYS; way++)
+    msgctl(self->queues[way], IPC_RMID, NULL);
+  return 0;
+}
+
+/* sysv(length) --> System V message queues; or nil where messages are shorter */
+static int new_sysv(lua_State *L) {
+  struct msginfo limits;
+  struct sysv *self = push_carrier(L, sizeof *self, sysv_methods);
+  if (msgctl(0, IPC_INFO, (struct msqid_ds *)(void *)&limits) < 0) return 0;
+  if (self->base.length > (size_t)limits.msgmax) return 0;
+  self->envelope = lua_newuserdatauv(L, sizeof *self->envelope + self->base.length, 0);
+  self->envelope->type = 1;
+  lua_setiuservalue(L, -2, 2);
+  for (int way = 0; way < WAYS; way++)
+    self->queues[way] = msgget(IPC_PRIVATE, IPC_CREAT | 0600);
+  return when_collected(L, sysv_ends);
 }
 
 /* ---- a race ---- */
@@ -357,15 +404,25 @@ static int channels_distances(lua_State *L) {
   return 2;
 }
 
+/* cores() --> their numbers, in the order in which race takes them */
+static int channels_cores(lua_State *L) {
+  arrange_cores();
+  for (int i = 0; i < cores.count; i++)
+    lua_pushinteger(L, cores.numbers[i]);
+  return cores.count;
+}
+
 static const luaL_Reg functions[] = {
     {"race", channels_race},
     {"distances", channels_distances},
+    {"cores", channels_cores},
     {"exchange", new_exchange},
     {"ring", new_ring},
     {"channel", new_channel},
     {"pipe", new_pipe},
     {"socketpair", new_socketpair},
     {"queue", new_queue},
+    {"sysv", new_sysv},
     {NULL, NULL},
 };
 

@@ -69,7 +69,7 @@ static void swap_cores(int a, int b) {
   cores.numbers[b] = core;
 }
 
-static void arrange_cores(void) {
+static inline void arrange_cores(void) {
   cpu_set_t allowed;
   int first = 0, second = 1;
   cores = (struct cores){.nearest = 1};

@@ -40,7 +40,7 @@ static inline void pause_for(double seconds) {
   nanosleep(&time, NULL);
 }
 
-enum { PROCESSES_MAX = 16 };
+enum { PROCESSES_MAX = 32 };
 
 /* What they share. */
 struct course {

@@ -73,7 +73,8 @@ function report.record(result, race)
   results = results or open_results() or false
   if not results then return end
   local limit, peer = result.to_limit or {}, result.to_peer or {}
-  write_row(results, { work = race.work, at = race.at, x = race.x, contestant = result.name,
+  write_row(results, { work = race.work, at = race.at, x = result.x or race.x,
+    contestant = result.as or result.name,
     is = result.is, unit = race.unit, rounds = race.rounds, low = result.low, median = result.median,
     high = result.high, limit_ratio = limit.median, limit_low = limit.low, limit_high = limit.high,
     peer = result.peer, peer_ratio = peer.median, peer_low = peer.low, peer_high = peer.high,

@@ -1,7 +1,9 @@
 /*
- * zeromq.c: ZeroMQ's sockets between processes, as a carrier for channel.lua. Touches libzmq.
+ * zeromq.c: ZeroMQ's sockets between processes, as a carrier for channel.lua and a circle for
+ * topic.lua. Touches libzmq.
  */
 #include "carrier.h"
+#include "circle.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,17 +23,19 @@ static inline void believe(bool right) {
   if (!right) abort();
 }
 
-/*
- * A context has a thread, which may run wherever it likes: who made it is pinned. The names are
- * abstract ones: nothing stays behind. A sender tries again until its receiver is there.
- */
+/* A context has a thread, which may run wherever it likes: who made it is pinned. */
+static void *new_context(void) {
+  void *context = zmq_ctx_new();
+  for (int core = 0; core < sysconf(_SC_NPROCESSORS_CONF); core++)
+    zmq_ctx_set(context, ZMQ_THREAD_AFFINITY_CPU_ADD, core);
+  return context;
+}
+
+/* The names are abstract ones: nothing stays behind. A sender tries again until its receiver is
+ * there. */
 static void open_socket(struct zeromq *self, int way, bool sends) {
   int interval = 1, high = 10000;
-  if (self->context == NULL) {
-    self->context = zmq_ctx_new();
-    for (int core = 0; core < sysconf(_SC_NPROCESSORS_CONF); core++)
-      zmq_ctx_set(self->context, ZMQ_THREAD_AFFINITY_CPU_ADD, core);
-  }
+  if (self->context == NULL) self->context = new_context();
   void *socket = zmq_socket(self->context, sends ? ZMQ_PUSH : ZMQ_PULL);
   believe(socket != NULL);
   zmq_setsockopt(socket, ZMQ_RECONNECT_IVL, &interval, sizeof interval);
@@ -53,8 +57,8 @@ static inline void zeromq_receive(struct zeromq *self, int way) {
 
 CARRIER_METHODS(zeromq, struct zeromq)
 
-/* zeromq(length) */
-static int new_zeromq(lua_State *L) {
+/* queue(length) */
+static int new_queue(lua_State *L) {
   struct zeromq *self = push_carrier(L, sizeof *self, zeromq_methods);
   self->context = NULL;
   for (int way = 0; way < WAYS; way++) {
@@ -65,7 +69,60 @@ static int new_zeromq(lua_State *L) {
   return 1;
 }
 
+/* ---- to many ---- */
+
+struct news {
+  struct circle base;
+  void *socket; /* NULL: this process has none yet */
+  char name[64];
+};
+
+/* Waits until all who are to have subscribed have. It drops no messages, but waits for room, since
+ * a message that is dropped costs nothing. */
+static void news_open(struct news *self) {
+  int yes = 1;
+  self->socket = zmq_socket(new_context(), ZMQ_XPUB);
+  zmq_setsockopt(self->socket, ZMQ_XPUB_VERBOSE, &yes, sizeof yes);
+  zmq_setsockopt(self->socket, ZMQ_XPUB_NODROP, &yes, sizeof yes);
+  believe(zmq_bind(self->socket, self->name) == 0);
+  for (int i = 0; i < self->base.crowd; i++) {
+    char subscription;
+    believe(zmq_recv(self->socket, &subscription, 1, 0) == 1);
+  }
+}
+
+static inline void news_publish(struct news *self) {
+  if (self->socket == NULL) news_open(self);
+  believe(zmq_send(self->socket, self->base.message, self->base.length, 0) >= 0);
+}
+
+static inline void news_subscribe(struct news *self, int number) {
+  int interval = 1;
+  (void)number;
+  self->socket = zmq_socket(new_context(), ZMQ_SUB);
+  zmq_setsockopt(self->socket, ZMQ_RECONNECT_IVL, &interval, sizeof interval);
+  zmq_setsockopt(self->socket, ZMQ_SUBSCRIBE, "", 0);
+  believe(zmq_connect(self->socket, self->name) == 0);
+}
+
+static inline void news_receive(struct news *self) {
+  int n = zmq_recv(self->socket, self->base.message, self->base.length, 0);
+  believe(n == (int)self->base.length);
+}
+
+CIRCLE_METHODS(news, struct news)
+
+/* news(length, crowd) */
+static int new_news(lua_State *L) {
+  struct news *self = push_circle(L, sizeof *self, news_methods);
+  self->socket = NULL;
+  snprintf(self->name, sizeof self->name, "ipc://@shm-bench-%d-news-%d", (int)getpid(),
+           self->base.crowd);
+  return 1;
+}
+
 __attribute__((visibility("default"))) int luaopen_zeromq(lua_State *L) {
-  lua_pushcfunction(L, new_zeromq);
+  static const luaL_Reg functions[] = {{"queue", new_queue}, {"news", new_news}, {NULL, NULL}};
+  luaL_newlib(L, functions);
   return 1;
 }
