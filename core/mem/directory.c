@@ -273,7 +273,7 @@ static bool is_sane(const shmx_arena *arena, const struct shmx_directory_entry *
 bool shmx_directory_read(const shmx_arena *arena, uint32_t number,
                          struct shmx_directory_entry *found) {
   const struct entry *entry = entry_at(arena, number);
-  /* Acquire pairs with the release in publish. */
+  /* Acquire pairs with the release in shmx_directory_make. */
   found->state = atomic_load_explicit(&entry->state, memory_order_acquire);
   if (found->state == FREE) return false;
   found->kind = load(entry->kind);
@@ -296,12 +296,18 @@ bool shmx_directory_is_removed(const shmx_arena *arena, uint32_t entry) {
   return atomic_load_explicit(&entry_at(arena, entry)->state, memory_order_seq_cst) == REMOVED;
 }
 
+/* Looks at the name where it is: most entries are others. */
+static bool is_named(const shmx_arena *arena, uint32_t number, const char *name) {
+  const struct entry *entry = entry_at(arena, number);
+  /* Acquire pairs with the release in shmx_directory_make. */
+  return atomic_load_explicit(&entry->state, memory_order_acquire) == LIVE &&
+         strncmp(entry->name, name, SHMX_ARENA_NAME_MAX) == 0;
+}
+
 bool shmx_directory_find(const shmx_arena *arena, const char *name, uint32_t *entry) {
   struct shmx_directory_entry found;
   for (*entry = 0; *entry < arena->entries; ++*entry)
-    if (shmx_directory_read(arena, *entry, &found) && found.state == LIVE &&
-        strcmp(found.name, name) == 0)
-      return true;
+    if (is_named(arena, *entry, name) && shmx_directory_read(arena, *entry, &found)) return true;
   return false;
 }
 
