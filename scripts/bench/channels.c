@@ -3,6 +3,7 @@
  * as Lua objects for channel.lua; and a race of processes that use them. They believe their
  * arguments, and stay for as long as the process does. Touches core and libc.
  */
+#include "base/copy.h"
 #include "carrier.h"
 #include "data/channel.h"
 #include "os/clock.h"
@@ -75,9 +76,9 @@ static int new_exchange(lua_State *L) {
 /* ---- a bare ring for one producer and one consumer ---- */
 
 /*
- * It frames messages as the channel does, in a word and what fills up to 8 bytes, never in two
- * pieces, and publishes each; it remembers where the other end was. It has no turns, nobody ever
- * sleeps, and it believes what is in the memory.
+ * It frames and copies messages as the channel does, in a word and what fills up to 8 bytes, never
+ * in two pieces, and publishes each; it remembers where the other end was. It has no turns, nobody
+ * ever sleeps, and it believes what is in the memory.
  */
 #define RING_PADDING (UINT64_C(1) << 63)
 
@@ -113,7 +114,7 @@ static inline void ring_send(struct ring *self, int way) {
     at = 0;
   }
   *(uint64_t *)(void *)(memory->bytes + at) = length;
-  memcpy(memory->bytes + at + 8, self->base.message, length);
+  shmx_copy_away(memory->bytes + at + 8, self->base.message, length);
   atomic_store_explicit(&memory->tail, tail + space, memory_order_release);
 }
 
