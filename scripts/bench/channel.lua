@@ -112,7 +112,7 @@ end
 local function race_crowd(producers, consumers, asks)
   local arena <close> = open_arena()
   local shared = channels.channel(64, messages.room(64), false)
-  race_peers({ work = "one way by producers x consumers", unit = "op/s", rounds = 7, count = 50000,
+  race_peers({ work = "one way by producers x consumers", unit = "op/s", rounds = 5, count = 50000,
     at = ("%d x %d"):format(producers, consumers),
     { "shm", messages.stream(arena, 64, producers, consumers), asks = asks },
     { "shm, C", streaming(shared, producers, consumers), is = "ours" } },
@@ -167,7 +167,7 @@ end
 
 local nearest <const>, farthest <const> = channels.distances()
 bench.begin(([[
-medians of 7 to 21 rounds in turns; messages of one size, a call for each, but "64 a call"
+medians of 5 to 21 rounds in turns; messages of one size, a call for each, but "64 a call"
 each process has a core of its own, if there are as many, and has warmed up
 the nearest two cores are %.0f ns there and back, and are taken first; the farthest %.0f]])
   :format(nearest * 1e9, farthest * 1e9))

@@ -22,18 +22,11 @@ local function sized(race, as, sizes, new, more)
   return race
 end
 
-local function numbers(largest, list, what, one)
-  local sizes = {}
-  for i, x in ipairs(list) do
-    sizes[i] = { x = x, name = x == 1 and one or ("%s %s"):format(x == 1000 and largest or x, what) }
-  end
-  return sizes
-end
-
 -- ---- channels ----
 
 local ring <const> = 1 << 14 -- bytes
-local counts <const> = numbers("64", { 64, 16, 4, 1 }, "channels", "1 channel")
+local counts <const> = { { x = 64, name = "64 channels" }, { x = 16, name = "16 channels" },
+  { x = 4, name = "4 channels" }, { x = 1, name = "1 channel" } }
 
 local function make_channels(n)
   local arena, made = assert(shm.arena(nil, "4M")), {}
@@ -222,7 +215,8 @@ end
 
 -- ---- arenas ----
 
-local objects <const> = numbers("1,000", { 1000, 100, 10, 1 }, "objects", "1 object")
+local objects <const> = { { x = 1000, name = "1,000 objects" }, { x = 100, name = "100 objects" },
+  { x = 10, name = "10 objects" }, { x = 1, name = "1 object" } }
 
 -- What is done with the last of so many, whose handle is open.
 local function among(size, use)
