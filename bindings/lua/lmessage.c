@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { SPARE_MAX = 1 << 18 }; /* bytes of a buffer that is worth keeping */
+enum { SPARE_MAX = 1 << 22 }; /* bytes of a buffer that is worth keeping */
 
 /* The registry keeps one that is not in use. */
 static const char spare;
