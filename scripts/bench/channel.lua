@@ -179,6 +179,7 @@ race_stream("1 KiB", 1 << 10)
 race_stream("4 KiB", 4 << 10)
 race_stream("16 KiB", 16 << 10)
 race_stream("64 KiB", 64 << 10, { { least = 8e9 / (64 << 10) } }) -- 8 GB/s
+race_stream("1 MiB", 1 << 20)
 race_crowd(1, 1)
 race_crowd(2, 1)
 race_crowd(1, 2)

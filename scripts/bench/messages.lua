@@ -39,7 +39,7 @@ end
 -- ---- ours, from Lua ----
 
 -- Bytes of the ring, everybody's: it has a few of the largest messages.
-function messages.room(size) return math.max(1 << 18, 16 * size) end
+function messages.room(size) return math.max(1 << 18, math.min(16 * size, 1 << 20), 4 * size) end
 
 local made = 0
 
