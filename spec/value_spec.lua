@@ -185,6 +185,23 @@ describe("a value", function()
     assert.is_nil(getmetatable(round_trip(proxy)))
   end)
 
+  it("takes no memory beside its own where a large one was received before", function()
+    local large, text = assert(arena:channel("large", "4M")), ("x"):rep(1 << 20)
+    local function memory_of_one()
+      collectgarbage()
+      collectgarbage("stop")
+      local before = collectgarbage("count")
+      large:send(text, 0)
+      local back = large:receive(0)
+      local taken = collectgarbage("count") - before
+      collectgarbage("restart")
+      assert.equal(text, back)
+      return taken
+    end
+    memory_of_one()
+    assert.is_true(memory_of_one() < 1024 + 64) -- KiB: the string, and no second buffer
+  end)
+
   it("is too large where it is larger than the limit", function()
     local limit = c:stat().limit
     for _, value in ipairs { ("x"):rep(limit + 1), { ("x"):rep(limit) }, { x = { ("y"):rep(limit) } } } do
