@@ -109,6 +109,13 @@ describe("a race", function()
     assert.equal(2, #rows)
   end)
 
+  it("may have contestants that are places on the axis themselves, of one name", function()
+    local out, rows = race [[ { "to 2", seconds(1), x = 2, as = "ours", asks = { { "to 1", most = 1 } } },
+      { "to 1", seconds(1), x = 1, as = "ours" } ]]
+    assert.matches("to 2 .* x to 1: met", out)
+    assert.same({ "ours", 2, "ours", 1 }, { rows[1].contestant, rows[1].x, rows[2].contestant, rows[2].x })
+  end)
+
   it("is left out where an argument asks for another, and has as many rounds as asked", function()
     assert.equal("", (race('{ "ours", seconds(1) }', { "play" })))
     local _, rows = race('{ "ours", seconds(1) }', { "work, at", "2" })
