@@ -10,14 +10,14 @@ local bench = require "scripts.bench.bench"
 local messages = require "scripts.bench.messages"
 local letter <const>, racing = messages.letter, messages.racing
 
+local needs <const> = "5 GiB of shared memory" -- what is not there, where something is not
+
 -- Contestants of one name, one for each size; asks are put to the first, which is the largest.
-local function sized(race, as, sizes, new, more)
+local function sized(race, as, sizes, new, is)
   for i, size in ipairs(sizes) do
-    local contestant = { as == "shm" and size.name or ("%s, %s"):format(size.name, as), as = as,
-      x = size.x, new = function() return new(size) end, is = "ours" }
-    for key, value in pairs(more or {}) do contestant[key] = value end
-    if as == "shm" and i == 1 then contestant.asks = race.asks end
-    race[#race + 1] = contestant
+    race[#race + 1] = { as == "shm" and size.name or ("%s, %s"):format(size.name, as), as = as,
+      x = size.x, new = function() return new(size) end, needs = needs, is = is or "ours",
+      asks = i == 1 and as == "shm" and race.asks or nil }
   end
   return race
 end
@@ -96,7 +96,7 @@ local function race_channels()
   local function race(work, unit, count, ask, new, bare)
     local it = sized({ work = work, unit = unit, count = count, asks = { ask } }, "shm",
       bare and counts or ends, new)
-    bench.race(bare and sized(it, "bare rings, C", ends, bare, { is = "floor" }) or it)
+    bench.race(bare and sized(it, "bare rings, C", ends, bare, "floor") or it)
   end
   local most <const>, least <const> = { "1 channel", most = 1.2 }, { "1 channel", least = 1 / 1.2 }
   race("round trip, other channels idle", "s", 20000, most, exchange_beside)
@@ -168,14 +168,13 @@ local function race_copies()
       return segment and make(segment)[way]
     end
   end
-  local needs <const>, ends <const> = { needs = "5 GiB of shared memory" }, { bytes[1], bytes[5] }
+  local ends <const> = { bytes[1], bytes[5] }
   for _, way in ipairs { "write", "read" } do
     bench.race(sized({ work = ("%s 64 B at one place"):format(way), count = 50000,
-      asks = { { "4 KiB", most = 1.2 } } }, "shm", bytes, using(at_one_place, way), needs))
+      asks = { { "4 KiB", most = 1.2 } } }, "shm", bytes, using(at_one_place, way)))
     local race = sized({ work = ("%s 64 B all over"):format(way), count = 4 * places,
-      asks = { { "4 GiB, C", most = 2 } } }, "shm", bytes, using(anywhere, way), needs)
-    bench.race(sized(race, "C", ends, using(anywhere_bare, way),
-      { is = "floor", needs = needs.needs }))
+      asks = { { "4 GiB, C", most = 1.3 } } }, "shm", bytes, using(anywhere, way))
+    bench.race(sized(race, "C", ends, using(anywhere_bare, way), "floor"))
   end
 end
 
@@ -193,24 +192,31 @@ local function race_attach()
   -- The kernel itself may need longer from 1 GiB on.
   local race = sized({ work = "attach, detach", count = 1000,
     asks = { { "4 KiB", most = 1.2 }, { "4 GiB, system calls, C", most = 1.2 } } }, "shm", bytes, visiting)
-  bench.race(sized(race, "system calls, C", { bytes[1], bytes[5] }, visiting_bare, { is = "floor" }))
+  bench.race(sized(race, "system calls, C", { bytes[1], bytes[5] }, visiting_bare, "floor"))
 end
 
 -- Memory is taken when a segment is created, so this is what grows with the size.
 local function race_create(size, count, rounds)
   local name = base .. "_new"
+  local function call_cycle(n)
+    for _ = 1, n do
+      local a = assert(shm.create(name, size.x))
+      local b = assert(shm.attach(name))
+      b:close()
+      a:remove()
+      a:close()
+    end
+  end
+  local function call_bare(n) for _ = 1, n do baseline.posix_cycle(name, size.x) end end
+  local function if_it_fits(run)
+    return function()
+      local segment <close> = shm.create(name, size.x, { owned = true })
+      return segment and run
+    end
+  end
   bench.race { work = "create to remove", at = size.name, x = size.x, count = count, rounds = rounds,
-    { "shm", function(n)
-      for _ = 1, n do
-        local a = assert(shm.create(name, size.x))
-        local b = assert(shm.attach(name))
-        b:close()
-        a:remove()
-        a:close()
-      end
-    end },
-    { "system calls, C", function(n) for _ = 1, n do baseline.posix_cycle(name, size.x) end end,
-      is = "limit" } }
+    { "shm", new = if_it_fits(call_cycle), needs = needs },
+    { "system calls, C", new = if_it_fits(call_bare), needs = needs, is = "limit" } }
 end
 
 -- ---- arenas ----
