@@ -87,7 +87,7 @@ end
 local function race_stream(name, size, asks)
   local arena <close> = open_arena()
   race_peers({ work = "one way", at = name, x = size, unit = "op/s", rounds = 7,
-    count = (100 << 20) // (1024 + 6 * size),
+    count = math.max((100 << 20) // (1024 + 6 * size), 256),
     { "shm", messages.stream(arena, size), asks = asks },
     { "shm, C", streaming(channels.channel(size, messages.room(size), false)), is = "ours" },
     { "bare ring, C", streaming(channels.ring(size, messages.room(size))), is = "limit" } },

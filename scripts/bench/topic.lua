@@ -44,7 +44,7 @@ local function publish(n) for _ = 1, n do topic:publish(letter) end end
 local function race_publish(crowd)
   local found, zeromq = pcall(require, "zeromq")
   bench.race { work = "publish", at = crowd == 1 and "1 subscriber" or crowd .. " subscribers",
-    x = crowd, count = 40000, rounds = 7,
+    x = crowd, count = 20000, rounds = 5,
     { "shm", ours(crowd, publish) },
     { "shm, C", in_c(topics.topic(#letter, crowd, room), crowd), is = "ours" },
     { "bare memory, C", in_c(topics.board(#letter, crowd), crowd), is = "limit" },
@@ -58,7 +58,7 @@ end
 -- bare memory shows.
 local function race_crowds()
   local function bare(crowd) return in_c(topics.board(#letter, crowd), crowd) end
-  bench.race { work = "publish, by crowd", count = 50000,
+  bench.race { work = "publish, by crowd", count = 30000,
     { "to 8", ours(8, publish), asks = { { "to 3", most = 1.2 }, { "to 1", most = 1.2 } } },
     { "to 3", ours(3, publish), is = "ours" }, -- a core each, where there are four
     { "to 1", ours(1, publish), is = "ours" },
@@ -92,7 +92,7 @@ local function race_sleepers()
 end
 
 bench.begin [[
-medians of 7 to 11 rounds in turns of the processor's time that a publisher needs, ZeroMQ's with its
+medians of 5 to 11 rounds in turns of the processor's time that a publisher needs, ZeroMQ's with its
 thread's; messages of 64 bytes; the publisher has a core of its own; who is slow loses messages in
 memory, and holds up the publisher of pipes and of ZeroMQ, who sleeps then]]
 for _, crowd in ipairs { 1, 2, 4, 8, 16 } do race_publish(crowd) end
