@@ -58,7 +58,7 @@ end
 -- bare memory shows.
 local function race_crowds()
   local function bare(crowd) return in_c(topics.board(#letter, crowd), crowd) end
-  bench.race { work = "publish, by crowd", count = 30000,
+  bench.race { work = "publish, by crowd", count = 30000, rounds = 7,
     { "to 8", ours(8, publish), asks = { { "to 3", most = 1.2 }, { "to 1", most = 1.2 } } },
     { "to 3", ours(3, publish), is = "ours" }, -- a core each, where there are four
     { "to 1", ours(1, publish), is = "ours" },
