@@ -29,7 +29,7 @@ local peers <const> = {
     needs = "POSIX message queues of this size" },
   { name = "System V queue, C", parts = { 30, 16, 4 }, several = true, new = channels.sysv,
     needs = "System V message queues of this size" },
-  { name = "ZeroMQ ipc, C", parts = { 100, 2, 12 }, new = library("zeromq", "queue"),
+  { name = "ZeroMQ ipc, C", parts = { 100, 2, 3 }, new = library("zeromq", "queue"),
     needs = "libzmq3-dev" },
   { name = "Boost message_queue, C++", parts = { 30, 2, 4 }, several = true,
     new = library "boost", needs = "libboost-dev" },
