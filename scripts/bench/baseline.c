@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -85,6 +86,44 @@ static int baseline_copy(lua_State *L) {
 /* memset(address, byte, n) */
 static int baseline_memset(lua_State *L) {
   memset(to_address(L, 1), (int)luaL_checkinteger(L, 2), (size_t)luaL_checkinteger(L, 3));
+  return 0;
+}
+
+/* ---- elements, one by one ---- */
+
+/* load_f64(address, n), store_f64(address, n): so many loads, or stores, none of which may be left
+ * out. Elements of other types likewise. */
+#define ELEMENTS(name, type)                                                                       \
+  static int baseline_load_##name(lua_State *L) {                                                  \
+    const volatile type *from = to_address(L, 1);                                                  \
+    lua_Integer n = luaL_checkinteger(L, 2);                                                       \
+    for (lua_Integer i = 0; i < n; i++)                                                            \
+      (void)from[i];                                                                               \
+    return 0;                                                                                      \
+  }                                                                                                \
+  static int baseline_store_##name(lua_State *L) {                                                 \
+    volatile type *to = to_address(L, 1);                                                          \
+    lua_Integer n = luaL_checkinteger(L, 2);                                                       \
+    for (lua_Integer i = 0; i < n; i++)                                                            \
+      to[i] = 5;                                                                                   \
+    return 0;                                                                                      \
+  }
+
+ELEMENTS(f64, double)
+ELEMENTS(i32, int32_t)
+
+/* fetch_add(address) --> the integer there, to which one is added */
+static int baseline_fetch_add(lua_State *L) {
+  _Atomic int64_t *word = to_address(L, 1);
+  lua_pushinteger(L, atomic_fetch_add(word, 1));
+  return 1;
+}
+
+/* fetch_adds(address, n): the same n times */
+static int baseline_fetch_adds(lua_State *L) {
+  _Atomic int64_t *word = to_address(L, 1);
+  for (lua_Integer n = luaL_checkinteger(L, 2); n > 0; n--)
+    atomic_fetch_add(word, 1);
   return 0;
 }
 
@@ -212,6 +251,12 @@ static const luaL_Reg functions[] = {
     {"pushlstring", baseline_pushlstring},
     {"copy", baseline_copy},
     {"memset", baseline_memset},
+    {"load_f64", baseline_load_f64},
+    {"store_f64", baseline_store_f64},
+    {"load_i32", baseline_load_i32},
+    {"store_i32", baseline_store_i32},
+    {"fetch_add", baseline_fetch_add},
+    {"fetch_adds", baseline_fetch_adds},
     {"sum", baseline_sum},
     {"sysv_cycle", baseline_sysv_cycle},
     {"posix_cycle", baseline_posix_cycle},

@@ -175,6 +175,7 @@ static void run_race(lua_State *L, struct course *course, int number) {
     call(L, 1, BATCH);
     operations += BATCH;
   }
+  course->results[number].end = seconds_of(CLOCK_MONOTONIC);
   course->results[number].operations = operations;
 }
 
@@ -193,14 +194,15 @@ static int locks_race(lua_State *L) {
   atomic_store(&course->go, true);
   pause_for(lua_tonumber(L, 3));
   atomic_store(&course->stop, true);
-  double seconds = seconds_of(CLOCK_MONOTONIC) - begin;
+  double end = begin; /* of the last: what they have begun they end, which for some is long */
   lua_Integer total = 0;
   for (int i = 0; i < processes; i++) {
     finish(L, pids[i]);
     total += course->results[i].operations;
+    if (course->results[i].end > end) end = course->results[i].end;
   }
   free_course(course);
-  lua_pushnumber(L, seconds / (lua_Number)total);
+  lua_pushnumber(L, (end - begin) / (lua_Number)total);
   return 1;
 }
 

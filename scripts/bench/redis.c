@@ -1,6 +1,7 @@
 /*
- * redis.c: Redis as a table for dict_peers.lua: a server of its own on a Unix socket, which is
- * asked a hundred things at once. Touches libc and Lua.
+ * redis.c: Redis as a table, and as a counter, for dict.lua and view.lua: a server of its own on a
+ * Unix socket, which is asked one thing at a time, or up to a hundred at once. Touches libc and
+ * Lua.
  */
 #include "redis.h"
 #include "table.h"
@@ -34,15 +35,23 @@ static void ask(struct redis *self, bool sets, size_t *at, int n, size_t reply) 
   }
 }
 
-static int ask_all(lua_State *L, bool sets, const char *reply) {
+static struct redis *connected(lua_State *L) {
   struct redis *self = lua_touserdata(L, 1);
-  size_t at = (size_t)lua_tointeger(L, 2);
   if (self->pid != getpid()) {
     self->pid = getpid();
     self->connection = redis_connect(&self->server);
   }
-  for (lua_Integer n = lua_tointeger(L, 3); n > 0; n -= PIPELINED)
-    ask(self, sets, &at, n < PIPELINED ? (int)n : PIPELINED, strlen(reply));
+  return self;
+}
+
+/* t:gets(first, n, at_once) and t:sets(first, n, at_once) */
+static int ask_all(lua_State *L, bool sets, const char *reply) {
+  struct redis *self = connected(L);
+  size_t at = (size_t)lua_tointeger(L, 2);
+  int most = (int)lua_tointeger(L, 4);
+  believe(most >= 1 && most <= PIPELINED);
+  for (lua_Integer n = lua_tointeger(L, 3); n > 0; n -= most)
+    ask(self, sets, &at, n < most ? (int)n : most, strlen(reply));
   return 0;
 }
 
@@ -54,6 +63,24 @@ static int redis_sets(lua_State *L) {
   return ask_all(L, true, "+OK\r\n");
 }
 
+/* t:incrs(n): adds 1 to a counter n times, and receives what it is then. */
+static int redis_incrs(lua_State *L) {
+  static const char command[] = "*2\r\n$4\r\nINCR\r\n$7\r\ncounter\r\n";
+  struct redis *self = connected(L);
+  for (lua_Integer n = lua_tointeger(L, 2); n > 0; n--) {
+    char reply[32];
+    ssize_t got = 0;
+    believe(write(self->connection, command, sizeof command - 1) == (ssize_t)sizeof command - 1);
+    do {
+      ssize_t more = read(self->connection, reply + got, sizeof reply - (size_t)got);
+      believe(more > 0);
+      got += more;
+    } while (reply[got - 1] != '\n');
+    believe(reply[0] == ':');
+  }
+  return 0;
+}
+
 /* Ends the server. */
 static int redis_ends(lua_State *L) {
   struct redis *self = lua_touserdata(L, 1);
@@ -61,8 +88,11 @@ static int redis_ends(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {
-    {"gets", redis_gets}, {"sets", redis_sets}, {"stop", redis_ends}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"gets", redis_gets},
+                                    {"sets", redis_sets},
+                                    {"incrs", redis_incrs},
+                                    {"stop", redis_ends},
+                                    {NULL, NULL}};
 
 /* redis(count, a folder) --> a table that has all keys; nil where there is no server. */
 static int new_redis(lua_State *L) {
