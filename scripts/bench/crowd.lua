@@ -4,7 +4,7 @@
 local locks = require "locks"
 local outside = require "scripts.bench.outside"
 
-local crowd = { seconds = 0.03 }
+local crowd = { seconds = 0.02 }
 
 -- A contestant, for a race whose count is 1: so many processes call run(n), which does n of them.
 function crowd.of(run, processes)

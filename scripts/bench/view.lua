@@ -11,7 +11,7 @@ local peers = require "scripts.bench.view_peers"
 local scratch = require "scripts.bench.scratch"
 local nothing, memset, copy, sum = baseline.nothing, baseline.memset, baseline.copy, baseline.sum
 
-local calls <const> = 200000 -- they make a sample; a view has as many elements
+local calls <const> = 100000 -- they make a sample; a view has as many elements
 local million <const> = 1000000
 
 local function anonymous(size) return assert(shm.create(nil, size, { populate = true })) end
@@ -19,8 +19,8 @@ local function anonymous(size) return assert(shm.create(nil, size, { populate = 
 -- ---- one element ----
 
 -- Python and numpy have the types' names from C. What LuaJIT reads it adds up: what nobody uses, it
--- does not read.
-local function race_elements(name, code, ctype, size, x)
+-- does not read. `rare`: which of them are.
+local function race_elements(name, code, ctype, size, x, rare)
   local segment <close> = anonymous(8 * calls)
   local v, address = segment:view(name, 0, calls), segment:stat().address
   local load, store = baseline["load_" .. name], baseline["store_" .. name]
@@ -31,13 +31,14 @@ local function race_elements(name, code, ctype, size, x)
   local function read(n) for i = 1, n do local _ = v[i] end end
   local function write(n) for i = 1, n do v[i] = x end end
 
-  bench.race { work = "element get", at = name, count = calls, rounds = 15,
+  bench.race { work = "element get", at = name, count = calls,
     { "v[i]", read, asks = { { "empty call", most = 3.5 } } },
     { "load, C", function(n) load(address, n) end, is = "limit" },
     { "empty call", call_nothing, is = "floor" },
     peers.python("Python memoryview", { of = plain, run = "for i in range(n): v[i]" }),
-    peers.numpy("numpy", { kind = code, of = { "v", "(array(),)" }, run = "for i in range(n): v[i]" }),
-    peers.python("Python struct.unpack_from", {
+    peers.numpy("numpy", { kind = code, of = { "v", "(array(),)" }, rare = rare,
+      run = "for i in range(n): v[i]" }),
+    peers.python("Python struct.unpack_from", { rare = rare,
       of = { "v, unpack_from", ("(segment.buf, %s.unpack_from)"):format(packed) },
       run = ("for i in range(n): unpack_from(v, i * %d)"):format(size) }),
     peers.luajit { kind = ctype,
@@ -45,14 +46,14 @@ local function race_elements(name, code, ctype, size, x)
     peers.php { run = ('$x = unpack("%s", shmop_read($id, $i * %d, %d))[1]'):format(code, size, size) },
     peers.perl { run = ('memread($v, $bytes, $i * %d, %d); $x = unpack "%s", $bytes;')
       :format(size, size, code) } }
-  bench.race { work = "element set", at = name, count = calls, rounds = 15,
+  bench.race { work = "element set", at = name, count = calls,
     { "v[i] = x", write, asks = { { "empty call", most = 3.5 } } },
     { "store, C", function(n) store(address, n) end, is = "limit" },
     { "empty call", call_nothing, is = "floor" },
     peers.python("Python memoryview", { of = plain, run = ("for i in range(n): v[i] = %s"):format(x) }),
-    peers.numpy("numpy", { kind = code, of = { "v", "(array(),)" },
+    peers.numpy("numpy", { kind = code, of = { "v", "(array(),)" }, rare = rare,
       run = ("for i in range(n): v[i] = %s"):format(x) }),
-    peers.python("Python struct.pack_into", {
+    peers.python("Python struct.pack_into", { rare = rare,
       of = { "v, pack_into", ("(segment.buf, %s.pack_into)"):format(packed) },
       run = ("for i in range(n): pack_into(v, i * %d, %s)"):format(size, x) }),
     peers.luajit { kind = ctype, run = ("for i = 0, n - 1 do v[i] = %s end"):format(x) },
@@ -72,7 +73,7 @@ local function race_fetch_add(processes, folder, redis)
     local function work(n) for _ = 1, n do cache:incr("counter", 1) end end]], processes, n) end
 
   bench.race { work = "fetch_add by processes", at = processes .. " at once", x = processes,
-    unit = "op/s", count = 1, rounds = 9,
+    unit = "op/s", count = 1, rounds = 7,
     { "v:fetch_add", crowd.of(function(n) for _ = 1, n do v:fetch_add(1, 1) end end, processes) },
     { "atomic, C", crowd.of(function(n) fetch_adds(address, n) end, processes), is = "limit" },
     { "atomic behind calls", crowd.of(function(n) for _ = 1, n do fetch_add(address) end end, processes),
@@ -146,11 +147,11 @@ local function race_fields()
   local function read_field(n) for _ = 1, n do local _ = q.id end end
   local function write_field(n) for _ = 1, n do q.id = 5 end end
 
-  bench.race { work = "field get", at = "u32", count = calls, rounds = 15,
+  bench.race { work = "field get", at = "u32", count = calls,
     { "q.id", read_field, asks = { { "v[i]", most = 1.5 } } },
     { "v[i]", read_element, is = "ours" },
     peers.python("Python ctypes", { of = quote, run = "for _ in range(n): q.id" }) }
-  bench.race { work = "field set", at = "u32", count = calls, rounds = 15,
+  bench.race { work = "field set", at = "u32", count = calls,
     { "q.id = x", write_field, asks = { { "v[i] = x", most = 1.5 } } },
     { "v[i] = x", write_element, is = "ours" },
     peers.python("Python ctypes", { of = quote, run = "for _ in range(n): q.id = 5" }) }
@@ -171,14 +172,15 @@ local function race_sum()
     end
   end
 
-  bench.race { work = "sum", at = "1,000,000 f64", rounds = 15, count = 40,
+  bench.race { work = "sum", at = "1,000,000 f64", count = 40,
     { "v:sum()", call_view_sum, asks = { { "AVX2, C", most = 1.15 }, { "numpy", most = 1 } } },
     { "v[i] in a loop", add, is = "ours", part = 40 },
     { "AVX2, C", call_sum, is = "limit" },
-    peers.numpy("numpy", { of = { "v", "(array(),)" }, run = "for _ in range(n): v.sum()" }),
-    peers.python("Python sum(memoryview)", { of = { "v", '(segment.buf.cast("d"),)' },
-      run = "for _ in range(n): sum(v)", part = 20 }),
-    peers.luajit { kind = "double", part = 2, run = [[
+    peers.numpy("numpy", { size = 8 * million, of = { "v", "(array(),)" },
+      run = "for _ in range(n): v.sum()" }),
+    peers.python("Python sum(memoryview)", { size = 8 * million,
+      of = { "v", '(segment.buf.cast("d"),)' }, run = "for _ in range(n): sum(v)", part = 20 }),
+    peers.luajit { size = 8 * million, kind = "double", part = 2, run = [[
       local x
       for _ = 1, n do x = 0; for i = 0, 999999 do x = x + v[i] end end
       return x]] } }
@@ -225,26 +227,26 @@ local function race_values()
   local function totable_million(n) for _ = 1, n // million do v:totable() end end
   local function get_200(n) for _ = 1, n // 200 do v:get(1, 200) end end
   local function lists(many)
-    return peers.python("Python memoryview.tolist", {
+    return peers.python("Python memoryview.tolist", { size = 8 * many,
       of = { "v", ('(segment.buf.cast("d")[:%d],)'):format(many) },
       run = ("for _ in range(n // %d): v.tolist()"):format(many) })
   end
 
-  bench.race { work = "elements to a table, each", at = "1,000 f64", rounds = 15, count = million,
+  bench.race { work = "elements to a table, each", at = "1,000 f64", rounds = 9, count = million,
     { "v:totable()", totable_thousand, asks = { { most = 12e-9 } } }, lists(1000) }
-  bench.race { work = "elements to a table, each", at = "1,000,000 f64", rounds = 15, count = million,
+  bench.race { work = "elements to a table, each", at = "1,000,000 f64", rounds = 9, count = million,
     { "v:totable()", totable_million, asks = { { most = 12e-9 } } }, lists(million) }
-  bench.race { work = "elements at once, each", at = "200 f64", rounds = 15, count = million,
+  bench.race { work = "elements at once, each", at = "200 f64", rounds = 9, count = million,
     { "v:get(1, 200)", get_200, asks = { { most = 4e-9 } } },
     peers.python("Python struct.unpack_from", {
       of = { "v, unpack_from", '(segment.buf, struct.Struct("200d").unpack_from)' },
       run = "for _ in range(n // 200): unpack_from(v)" }) }
 end
 
-bench.begin [[medians of 9 to 31 rounds in turns; the loop's own cost is left in all;
+bench.begin [[medians of 7 to 31 rounds in turns; the loop's own cost is left in all;
   processes have a core each, where there are enough]]
 race_elements("f64", "d", "double", 8, 0.5)
-race_elements("i32", "i", "int32_t", 4, 5)
+race_elements("i32", "i", "int32_t", 4, 5, true)
 race_counters()
 race_methods()
 race_fields()

@@ -1,5 +1,5 @@
 -- view_peers.lua: contestants of other languages for view.lua. Each has shared memory of its own,
--- with room for a million elements or more, whose pages are there, and a loop in a function.
+-- as large as needed, whose pages are there, and a loop in a function.
 local outside = require "scripts.bench.outside"
 
 local peers = {}
@@ -24,10 +24,11 @@ os._exit(0)
 
 -- of:    the names of what run has, and what makes them, a tuple
 -- run:   does it n times
+-- size:  bytes, 800,000 unless it says otherwise
 -- kind:  the type of array's elements, "d" unless it says otherwise
 -- numpy: it needs that
 function peers.python(name, p)
-  local script = python:format(p.numpy and "import numpy" or "", p.size or 8000000, p.kind or "d",
+  local script = python:format(p.numpy and "import numpy" or "", p.size or 800000, p.kind or "d",
     p.of[1], p.run, p.of[2])
   return { name, new = outside("python3", script), needs = p.numpy and "python3-numpy" or "python3",
     part = p.part, rare = p.rare }
@@ -50,14 +51,14 @@ print(now() - start)
 ]]
 
 function peers.luajit(p)
-  return { "LuaJIT FFI", new = outside("luajit", luajit:format(p.size or 8000000, p.kind, p.run)),
+  return { "LuaJIT FFI", new = outside("luajit", luajit:format(p.size or 800000, p.kind, p.run)),
     needs = "luajit", part = p.part, rare = true }
 end
 
 local php <const> = [[<?php
 $n = $argv[1];
-$id = shmop_open(random_int(1, 0x7fffffff), "n", 0600, 8000000) or exit(1);
-shmop_write($id, str_repeat("\0", 8000000), 0);
+$id = shmop_open(random_int(1, 0x7fffffff), "n", 0600, 800000) or exit(1);
+shmop_write($id, str_repeat("\0", 800000), 0);
 function run($id, $n) { for ($i = 0; $i < $n; $i++) { %s; } }
 $start = hrtime(true);
 run($id, $n);
@@ -73,10 +74,10 @@ end
 local perl <const> = [[
 use IPC::SysV qw(IPC_PRIVATE IPC_RMID IPC_CREAT S_IRUSR S_IWUSR shmat memread memwrite);
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
-my $id = shmget(IPC_PRIVATE, 8000000, IPC_CREAT | S_IRUSR | S_IWUSR) // die;
+my $id = shmget(IPC_PRIVATE, 800000, IPC_CREAT | S_IRUSR | S_IWUSR) // die;
 my $v = shmat($id, undef, 0) // die;
 shmctl($id, IPC_RMID, 0);
-memwrite($v, "\0" x 8000000, 0, 8000000) or die;
+memwrite($v, "\0" x 800000, 0, 800000) or die;
 my ($n, $bytes, $x) = ($ARGV[0]);
 my $start = clock_gettime(CLOCK_MONOTONIC);
 for my $i (0 .. $n - 1) { %s }
