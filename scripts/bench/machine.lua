@@ -5,7 +5,7 @@ local baseline = require "baseline"
 local machine = {}
 
 local packages <const> = { "gcc", "python3", "python3-numpy", "python3-sysv-ipc", "perl", "php-cli",
-  "php-apcu", "luajit", "libzmq5", "libboost-dev", "liblmdb0", "redis-tools", "nginx",
+  "php-apcu", "libluajit2-5.1-2", "libzmq5", "libboost-dev", "liblmdb0", "redis-tools", "nginx",
   "libnginx-mod-http-lua" }
 
 local function read_file(path)
@@ -15,10 +15,11 @@ end
 
 -- Of the packages that are there, without what Debian appends.
 local function versions()
-  local command = "dpkg-query -W -f '${Package} ${Version}\n' " .. table.concat(packages, " ")
+  local command = "dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' "
+    .. table.concat(packages, " ")
   local process <close> = assert(io.popen(command .. " 2>/dev/null"))
   local found = { baseline.lua_release }
-  for package, version in process:read("a"):gmatch("(%S+) (%d[^-+~\n]*)") do
+  for package, version in process:read("a"):gmatch("%f[%a]installed (%S+) (%d[^-+~\n]*)") do
     found[#found + 1] = package .. " " .. version
   end
   return table.concat(found, ", ")

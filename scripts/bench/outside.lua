@@ -1,8 +1,19 @@
 -- outside.lua: contestants that are programs of other languages. A script gets what it is to do and
 -- how often as its arguments, and prints the seconds that it took. Touches processes.
 
-local commands <const> = { python3 = "%s -", perl = "%s -", php = "%s -d memory_limit=2G --",
-  luajit = "%s -" }
+-- LuaJIT's own program cannot be installed beside nginx's module, which has the library; so Python
+-- calls that.
+local host <const> = [[python3 -c '
+import ctypes, sys
+lib = ctypes.CDLL("libluajit-5.1.so.2")
+lib.luaL_newstate.restype = ctypes.c_void_p
+L = ctypes.c_void_p(lib.luaL_newstate())
+lib.luaL_openlibs(L)
+script = "arg = {" + ",".join("\"%s\"" % a for a in sys.argv[1:]) + "} " + sys.stdin.read()
+if lib.luaL_loadstring(L, script.encode()) != 0 or lib.lua_pcall(L, 0, 0, 0) != 0: sys.exit(1)
+']]
+
+local commands <const> = { python3 = "%s -", perl = "%s -", php = "%s -d memory_limit=2G --" }
 
 -- What a script of LuaJIT has, to begin with: memory that forked children would share, whose pages
 -- are there, and the clock.
@@ -21,8 +32,9 @@ end
 -- and the count, or nil: the language or a module of it is not there.
 local function outside(language, script, ...)
   local interpreter = os.getenv(language:upper()) or language
-  local command = ("%s %s"):format(commands[language]:format(interpreter), table.concat({ ... }, " "))
-  if language == "luajit" then script = luajit .. script end
+  local command = commands[language] and commands[language]:format(interpreter)
+  if language == "luajit" then command, script = host, luajit .. script end
+  command = command .. " " .. table.concat({ ... }, " ")
   local function run(count)
     local process <close> = assert(io.popen(("%s %d 2>/dev/null <<'END OF SCRIPT'\n%s\nEND OF SCRIPT")
       :format(command, count, script)))

@@ -118,7 +118,7 @@ local function others(way, size)
     other("Python sysv_ipc", "python3", sysv_ipc, "python3-sysv-ipc", true),
     other("Perl memread, memwrite", "perl", perl, "perl", true),
     other("PHP shmop", "php", php, "php-cli", true),
-    other("LuaJIT FFI", "luajit", luajit, "luajit", true)
+    other("LuaJIT FFI", "luajit", luajit, "libluajit2-5.1-2", true)
 end
 
 -- ---- copies ----

@@ -52,7 +52,7 @@ print(now() - start)
 
 function peers.luajit(p)
   return { "LuaJIT FFI", new = outside("luajit", luajit:format(p.size or 800000, p.kind, p.run)),
-    needs = "luajit", part = p.part, rare = true }
+    needs = "libluajit2-5.1-2", part = p.part, rare = true }
 end
 
 local php <const> = [[<?php
