@@ -22,7 +22,8 @@
 -- part:     how many times fewer operations it gets, since it is as much slower
 -- rare:     only where peers are asked for: make bench-peers
 -- asks:     what is asked of it: at `most`, or at `least`, so many times another's figure, or with
---           no name, that figure; with `margin`, in seconds, which the other is given beforehand
+--           no name, that figure; with `margin`, in seconds, which the other is given beforehand;
+--           with `always`, which has no name, the largest of all figures is to be at most that
 local figures = require "scripts.bench.figures"
 local report = require "scripts.bench.report"
 local samples = require "scripts.bench.samples"
@@ -94,6 +95,11 @@ end
 local function answer(race, contestants, contestant, ask)
   local sign, bound = ask.most and "<=" or ">=", ask.most or ask.least
   local name, margin = ask[1], ""
+  if ask.always then
+    local largest = contestant.result.max
+    return ("always %s %s: %s (%s)"):format(sign, figures.figure(bound, race.unit),
+      largest <= bound and "met" or "MISSED", figures.figure(largest, race.unit))
+  end
   if not name then
     return ("%s %s: %s"):format(sign, figures.figure(bound, race.unit), verdict(contestant.result, ask))
   end

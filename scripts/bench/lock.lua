@@ -1,132 +1,158 @@
--- lock.lua: what locks cost, as ratios to libc's in the same run: free ones, ones that four
--- processes want, ones whose owner is killed, ones that are waited for. `make bench` runs it.
--- Touches anonymous memory only, and processes of its own.
+-- lock.lua: what locks cost beside libc's, the system's and Python's: free ones, ones that several
+-- processes want, ones whose owner is killed, ones that are waited for. `make bench` runs it; with
+-- an argument, the races that have it in their headings. Touches anonymous memory, a System V
+-- semaphore that it removes, and processes of its own.
 local shm = require "shm"
 local baseline = require "baseline"
 local locks = require "locks"
 local bench = require "scripts.bench.bench"
-local compare_times, compare_throughputs = bench.compare_times, bench.compare_throughputs
-local bound = bench.bound
+local crowd = require "scripts.bench.crowd"
+local outside = require "scripts.bench.outside"
 
-local rounds <const>, calls <const> = 41, 200000
+local calls <const> = 100000
+local unlocking <const> = "take and give"
 
 local function open_arena() return assert(shm.arena(nil, "64K")) end
 
+local function in_c(lock) return function(n) lock:pairs(n) end end
+
 -- ---- free locks ----
 
-local function bench_internal()
-  local internal, mutex = locks.internal(), locks.mutex()
-  local plain, robust = locks.pthread(false), locks.pthread(true)
-  local function contest(what, ours, limit, target)
-    compare_times { what = what, target = target, rounds = rounds, count = calls,
-      ours = function(n) ours:pairs(n) end, limit = function(n) limit:pairs(n) end }
-  end
-  contest("enter + leave / pthread", internal, plain, 1.2)
-  contest("enter + leave / robust pthread", internal, robust)
-  contest("shmx_mutex / robust pthread", mutex, robust)
+local function race_internal()
+  local plain, robust = in_c(locks.pthread(false)), in_c(locks.pthread(true))
+  bench.race { work = unlocking, at = "a free lock in C", rounds = 31, count = calls,
+    { "internal lock, C", in_c(locks.internal()), asks = { { "pthread mutex, C", most = 1.2 } } },
+    { "mutex, C", in_c(locks.mutex()), is = "ours" },
+    { "pthread mutex, C", plain, is = "limit" },
+    { "robust pthread mutex, C", robust } }
 end
 
--- Acquires and releases a multiprocessing.Lock so many times, and prints the seconds.
-local script <const> = [[
+-- Two calls each, or what holds and gives up by itself.
+local object = baseline.object(false)
+local function call_nothing(n) for _ = 1, n do object:nothing() object:nothing() end end
+local floor <const> = { "2 empty methods", call_nothing, is = "floor" }
+
+-- What Python's own does so many times; it prints the seconds.
+local function python(make, name)
+  return { name, needs = "python3", new = outside("python3", ([[
 import multiprocessing, sys, time
 def run(lock, n):
     for _ in range(n): lock.acquire(); lock.release()
-lock = multiprocessing.Lock()
+lock = multiprocessing.%s
 start = time.perf_counter()
-run(lock, int(sys.argv[2]))
+run(lock, int(sys.argv[1]))
 print(time.perf_counter() - start)
+]]):format(make)) }
+end
+
+local php <const> = [[<?php
+function run($lock, $n) { for ($i = 0; $i < $n; $i++) { sem_acquire($lock); sem_release($lock); } }
+$lock = sem_get(random_int(1, 0x7fffffff), 1, 0600);
+$start = hrtime(true);
+run($lock, $argv[1]);
+echo (hrtime(true) - $start) / 1e9;
+sem_remove($lock);
 ]]
 
--- Two calls each, or what holds and gives up by itself.
-local function bench_calls()
-  local arena <close> = open_arena()
-  local m, rw = arena:mutex("m"), arena:rwlock("rw")
-  local s, c = arena:semaphore("s", 4), arena:condition("c")
-  local object, robust = baseline.object(false), locks.pthread(true)
-  local nothing = baseline.nothing
-
-  local function call_nothing(n) for _ = 1, n do object:nothing() object:nothing() end end
-  local function call_nothing_once(n) for _ = 1, n do object:nothing() end end
-  local function call_robust(n) for _ = 1, n do robust:lock() robust:unlock() end end
+local function race_mutex(arena)
+  local sysv <close> = locks.sysv()
+  local m, robust, nothing = arena:mutex("m"), locks.pthread(true), baseline.nothing
   local function call_lock(n) for _ = 1, n do m:lock() m:unlock() end end
+  local function call_guard(n) for _ = 1, n do local _ <close> = m:guard() end end
+  local function call_with(n) for _ = 1, n do m:with(nothing) end end
+  local function call_robust(n) for _ = 1, n do robust:lock() robust:unlock() end end
+  bench.race { work = unlocking, at = "a free mutex", count = calls,
+    { "m:lock() m:unlock()", call_lock,
+      asks = { { "2 empty methods", most = 1, margin = 50e-9 } } },
+    { "m:guard(), closed", call_guard, is = "ours" },
+    { "m:with(f)", call_with, is = "ours" },
+    { "pthread mutex, C", in_c(locks.pthread(false)), is = "limit" },
+    floor,
+    { "robust pthread behind calls", call_robust },
+    python("Lock()", "Python multiprocessing.Lock"),
+    { "System V semaphore, undone, C", in_c(sysv), part = 5 },
+    { "flock, C", in_c(locks.file()), part = 5 },
+    { "PHP sem_acquire", new = outside("php", php), needs = "php-cli", part = 5, rare = true } }
+end
+
+local function race_others(arena)
+  local rw, s, c = arena:rwlock("rw"), arena:semaphore("s", 4), arena:condition("c")
   local function call_read(n) for _ = 1, n do rw:read():unlock() end end
   local function call_write(n) for _ = 1, n do rw:write():unlock() end end
   local function call_acquire(n) for _ = 1, n do s:acquire() s:release() end end
-  local function call_guard(n) for _ = 1, n do local _ <close> = m:guard() end end
-  local function call_with(n) for _ = 1, n do m:with(nothing) end end
   local function call_notify(n) for _ = 1, n do c:notify() end end
-
-  local function contest(what, ours, limit, target, margin)
-    compare_times { what = what, ours = ours, limit = limit, rounds = rounds, count = calls,
-      target = target, margin = margin }
-  end
-  contest("m:lock() m:unlock() / 2 + 50 ns", call_lock, call_nothing, 1, 50e-9)
-  contest("same / robust pthread from Lua", call_lock, call_robust)
-  bench.compare_python({ what = "same / Python multiprocessing", needs = "python3",
-    ours = call_lock, count = calls }, script, "lock")
-  contest("m:guard(), closed / 2 calls", call_guard, call_nothing)
-  contest("m:with(f) / 2 calls", call_with, call_nothing)
-  contest("rw:read():unlock() / 2 calls", call_read, call_nothing)
-  contest("rw:write():unlock() / 2 calls", call_write, call_nothing)
-  contest("s:acquire() s:release() / 2 calls", call_acquire, call_nothing)
-  contest("c:notify(), nobody waits / a call", call_notify, call_nothing_once)
+  local function call_nothing_once(n) for _ = 1, n do object:nothing() end end
+  bench.race { work = unlocking, at = "a free rwlock, to read", count = calls,
+    { "rw:read():unlock()", call_read },
+    { "pthread rwlock, C", in_c(locks.rwlock(false)), is = "limit" }, floor }
+  bench.race { work = unlocking, at = "a free rwlock, to write", count = calls,
+    { "rw:write():unlock()", call_write },
+    { "pthread rwlock, C", in_c(locks.rwlock(true)), is = "limit" }, floor }
+  bench.race { work = unlocking, at = "a semaphore", count = calls,
+    { "s:acquire() s:release()", call_acquire },
+    { "sem_wait, sem_post, C", in_c(locks.semaphore(4)), is = "limit" }, floor,
+    python("Semaphore(4)", "Python multiprocessing.Semaphore") }
+  bench.race { work = "notify", at = "nobody waits", count = calls,
+    { "c:notify()", call_notify },
+    { "empty method", call_nothing_once, is = "floor" } }
 end
 
--- ---- locks that four processes want ----
+-- ---- locks that several processes want ----
 
--- From Lua, for information: who waits awake is at a disadvantage where other programs want the
--- processors, too, and the interpreter holds a lock for long enough to be interrupted with it.
-
-local function bench_races()
-  local processes <const>, seconds <const> = 4, 0.05
-  local arena <close> = open_arena()
+-- Nothing is asked of the calls from Lua: who waits awake is at a disadvantage where other programs
+-- want the processors, too, and the interpreter holds a lock for long enough to be interrupted with
+-- it.
+local function race_processes(arena, processes)
+  local sysv <close> = locks.sysv()
   local m, robust = arena:mutex("m"), locks.pthread(true)
   local function call_lock(n) for _ = 1, n do m:lock() m:unlock() end end
   local function call_robust(n) for _ = 1, n do robust:lock() robust:unlock() end end
-
-  local function racing(run)
-    return function() return locks.race(run, processes, seconds) end
-  end
-  local function counting(lock)
-    return racing(function(n) lock:count(n) end)
-  end
-  local function contest(what, ours, limit, target)
-    compare_throughputs { what = what, ours = ours, limit = limit, rounds = 21, count = 1,
-      target = target }
-  end
-  local internal, mutex, limit = locks.internal(), locks.mutex(), locks.pthread(true)
-  contest("4 x enter + leave / robust", counting(internal), counting(limit), 1)
-  contest("4 x shmx_mutex / robust", counting(mutex), counting(limit), 1)
-  contest("4 x m:lock() m:unlock() / robust", racing(call_lock), racing(call_robust))
-  for _, lock in ipairs { internal, mutex, limit } do
-    local one, other = lock:counted()
-    assert(one == other and one > 0, "a lock has let two in at once")
-  end
+  local asks = processes == 4 and { { "robust pthread mutex, C", least = 1 } } or nil
+  local function of(lock) return crowd.of(in_c(lock), processes) end
+  bench.race { work = "lock by processes", at = processes .. " at once", x = processes,
+    unit = "op/s", count = 1, rounds = 7,
+    { "m:lock() m:unlock()", crowd.of(call_lock, processes) },
+    { "mutex, C", of(locks.mutex()), is = "ours", asks = asks },
+    { "internal lock, C", of(locks.internal()), is = "ours", asks = asks },
+    { "pthread mutex, C", of(locks.pthread(false)), is = "limit" },
+    { "robust pthread behind calls", crowd.of(call_robust, processes), is = "floor" },
+    { "robust pthread mutex, C", of(locks.pthread(true)) },
+    { "System V semaphore, undone, C", of(sysv) },
+    { "flock, C", of(locks.file()) },
+    { "Python multiprocessing.Lock", needs = "python3", new = crowd.python([[
+def make(context): return context.Lock()
+def run(lock, n):
+    for _ in range(n): lock.acquire(); lock.release()
+]], processes) } }
 end
 
 -- ---- a killed owner ----
 
 -- From the kill to the next owner. It has waited for as long as it may be, in its sleep, so that
 -- the kill comes at any moment between its looks.
-local function bench_kills()
-  local function contest(what, take, give, kills, longest, seconds)
-    compare_times { what = what, target = 1, rounds = kills, count = 1, show_max = true,
-      ours = function() return locks.inherit(take, give, 0.005 + math.random() * longest) end,
-      limit = bound(seconds) }
+local function race_kills(arena)
+  local sysv <close> = locks.sysv()
+  local function inheriting(lock, longest)
+    local function take() lock:lock() end
+    local function give() lock:unlock() end
+    return function() return locks.inherit(take, give, 0.005 + math.random() * longest) end
   end
-  local arena <close> = open_arena()
-  local internal, m = locks.internal(), arena:mutex("m")
-  contest("killed within enter / 1 ms", function() internal:lock() end,
-    function() internal:unlock() end, 50, 0.005, 1e-3)
-  contest("killed with m locked / 250 ms", function() m:lock() end, function() m:unlock() end, 20,
-    0.1, 0.25)
+  bench.race { work = "killed owner to the next one", at = "within the core", rounds = 31, count = 1,
+    { "internal lock, C", inheriting(locks.internal(), 0.005),
+      asks = { { most = 1e-3 }, { most = 0.25, always = true } } },
+    { "robust pthread mutex, C", inheriting(locks.pthread(true), 0.005), is = "limit" },
+    { "System V semaphore, undone, C", inheriting(sysv, 0.005) },
+    { "flock, C", inheriting(locks.file(), 0.005) } }
+  bench.race { work = "killed owner to the next one", at = "a mutex", rounds = 20, count = 1,
+    { "m:lock()", inheriting(arena:mutex("m"), 0.1), asks = { { most = 0.25 }, { most = 0.25, always = true } } } }
 end
 
 -- ---- waiting ----
 
--- The processor's time that five seconds of waiting take, of each kind in a process of its own.
-local function bench_waiting()
-  local seconds <const> = 5
+-- The processor's time that so many seconds of waiting take, of each kind in a process of its own.
+local function race_waiting()
+  if not bench.wanted("waiting") then return end
+  local seconds <const> = 3
   local arena <close> = open_arena()
   local m, rw, s = arena:mutex("m"), arena:rwlock("rw"), arena:semaphore("s", 1)
   local c, b, other = arena:condition("c"), arena:barrier("b", 2), arena:mutex("other")
@@ -141,19 +167,19 @@ local function bench_waiting()
     function() other:lock() late(c:wait(other, seconds)) end,
     function() late(b:wait(seconds)) end,
   }
+  local race = { work = "waiting, processor's time", at = seconds .. " s", rounds = 1, count = 1 }
   for i, name in ipairs(names) do
-    compare_times { what = ("CPU in 5 s of %s / 10 ms"):format(name), target = 1, rounds = 1,
-      count = 1, ours = bound(used[i]), limit = bound(10e-3) }
+    race[i] = { name, function() return used[i] end, is = "ours", asks = { { most = 6e-3 } } }
   end
+  bench.race(race)
 end
 
-bench.print_machine()
-print("method   medians of 15 to 50 rounds in turns (quartiles of the ratio); the loop's own cost")
-print("         is left in both; four processes have a core each, where there are four")
-print()
-bench.print_header()
-bench_internal()
-bench_calls()
-bench_races()
-bench_kills()
-bench_waiting()
+bench.begin [[medians of 7 to 31 rounds in turns; the loop's own cost is left in all;
+  processes have a core each, where there are enough]]
+local arena <close> = open_arena()
+race_internal()
+race_mutex(arena)
+race_others(arena)
+for _, processes in ipairs { 1, 2, 4, 8 } do race_processes(arena, processes) end
+race_kills(arena)
+race_waiting()

@@ -1,31 +1,38 @@
 /*
- * locks.c: locks side by side, the core's and libc's, as Lua functions for lock.lua; and processes
- * that race for them, are killed with them, or wait for them. Most believe their arguments. Touches
- * the core's inner headers and libc.
+ * locks.c: locks side by side, the core's, libc's and the system's, as Lua functions for lock.lua;
+ * and processes that race for them, are killed with them, or wait for them. Most believe their
+ * arguments. Touches the core's inner headers and libc.
  */
 #include "processes.h"
 #include "sync/lock.h"
 #include "sync/mutex.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <sys/sem.h>
 
 /* ---- locks ---- */
 
-/* In shared memory: the lock, and on a cache line of its own what it guards. */
+/* In shared memory. */
 struct place {
   _Alignas(64) union {
     struct shmx_lock lock;
     unsigned char mutex[64];
     pthread_mutex_t pthread;
+    pthread_rwlock_t rwlock;
+    sem_t semaphore;
   };
-  _Alignas(64) volatile uint64_t pair[2];
 };
 
 struct contestant {
   const void *tag;
   struct place *place;
   shmx_mutex mutex; /* the handle */
+  int id;           /* of a System V semaphore, or a file */
+  pid_t pid;        /* whose file it is: a forked child opens its own */
 };
 
 typedef void action(struct contestant *self);
@@ -62,20 +69,52 @@ static inline void unlock_pthread(struct contestant *self) {
   believe(pthread_mutex_unlock(&self->place->pthread) == 0);
 }
 
-/* ---- locks as userdata ---- */
-
-/* A loop for each lock and no call between: the compiler knows what `take` and `give` are. */
-static inline __attribute__((always_inline)) int repeat(lua_State *L, action *take, action *give,
-                                                        bool counting) {
-  struct contestant *self = lua_touserdata(L, 1);
-  lua_Integer count = lua_tointeger(L, 2);
-  for (lua_Integer i = 0; i < count; i++) {
-    take(self);
-    if (counting) self->place->pair[0]++, self->place->pair[1]++;
-    give(self);
-  }
-  return 0;
+static inline void read_lock(struct contestant *self) {
+  believe(pthread_rwlock_rdlock(&self->place->rwlock) == 0);
 }
+
+static inline void write_lock(struct contestant *self) {
+  believe(pthread_rwlock_wrlock(&self->place->rwlock) == 0);
+}
+
+static inline void unlock_rwlock(struct contestant *self) {
+  believe(pthread_rwlock_unlock(&self->place->rwlock) == 0);
+}
+
+static inline void await_semaphore(struct contestant *self) {
+  believe(sem_wait(&self->place->semaphore) == 0);
+}
+
+static inline void post_semaphore(struct contestant *self) {
+  believe(sem_post(&self->place->semaphore) == 0);
+}
+
+/* What the system undoes when its owner dies. */
+static inline void lock_sysv(struct contestant *self) {
+  believe(semop(self->id, &(struct sembuf){.sem_op = -1, .sem_flg = SEM_UNDO}, 1) == 0);
+}
+
+static inline void unlock_sysv(struct contestant *self) {
+  believe(semop(self->id, &(struct sembuf){.sem_op = 1, .sem_flg = SEM_UNDO}, 1) == 0);
+}
+
+static void open_again(struct contestant *self) {
+  char path[32];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", self->id);
+  self->id = open(path, O_RDWR | O_CLOEXEC);
+  self->pid = getpid();
+  believe(self->id >= 0);
+}
+
+static inline void lock_file(struct contestant *self) {
+  believe(flock(self->id, LOCK_EX) == 0);
+}
+
+static inline void unlock_file(struct contestant *self) {
+  believe(flock(self->id, LOCK_UN) == 0);
+}
+
+/* ---- locks as userdata ---- */
 
 static const char tag;
 
@@ -83,20 +122,28 @@ static struct contestant *check(lua_State *L) {
   struct contestant *self = lua_touserdata(L, 1);
   bool ours = self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &tag;
   if (!ours) luaL_typeerror(L, 1, "lock");
+  if (self->pid != 0 && self->pid != getpid()) open_again(self);
   return self;
 }
 
+/* A loop for each lock and no call between: the compiler knows what `take` and `give` are. */
+static inline __attribute__((always_inline)) int repeat(lua_State *L, action *take, action *give) {
+  struct contestant *self = check(L);
+  lua_Integer count = lua_tointeger(L, 2);
+  for (lua_Integer i = 0; i < count; i++) {
+    take(self);
+    give(self);
+  }
+  return 0;
+}
+
 /*
- * lock:pairs(n): takes and gives it n times. lock:count(n): counts within, too. lock:lock(),
- * lock:unlock(): as little as a binding may do, which is to check what it is given and to return
- * true.
+ * lock:pairs(n): takes and gives it n times. lock:lock(), lock:unlock(): as little as a binding may
+ * do, which is to check what it is given and to return true.
  */
 #define METHODS(name, take, give)                                                                  \
   static int name##_pairs(lua_State *L) {                                                          \
-    return repeat(L, take, give, false);                                                           \
-  }                                                                                                \
-  static int name##_count(lua_State *L) {                                                          \
-    return repeat(L, take, give, true);                                                            \
+    return repeat(L, take, give);                                                                  \
   }                                                                                                \
   static int name##_lock(lua_State *L) {                                                           \
     take(check(L));                                                                                \
@@ -108,25 +155,21 @@ static struct contestant *check(lua_State *L) {
     lua_pushboolean(L, 1);                                                                         \
     return 1;                                                                                      \
   }                                                                                                \
-  static const luaL_Reg name##_methods[] = {{"pairs", name##_pairs}, {"count", name##_count},      \
-                                            {"lock", name##_lock},   {"unlock", name##_unlock},    \
-                                            {"counted", counted},    {NULL, NULL}};
-
-/* lock:counted() --> both counts, which only a lock keeps equal */
-static int counted(lua_State *L) {
-  const struct contestant *self = lua_touserdata(L, 1);
-  lua_pushinteger(L, (lua_Integer)self->place->pair[0]);
-  lua_pushinteger(L, (lua_Integer)self->place->pair[1]);
-  return 2;
-}
+  static const luaL_Reg name##_methods[] = {                                                       \
+      {"pairs", name##_pairs}, {"lock", name##_lock}, {"unlock", name##_unlock}, {NULL, NULL}};
 
 METHODS(internal, enter, leave)
 METHODS(mutex, lock_mutex, unlock_mutex)
 METHODS(pthread, lock_pthread, unlock_pthread)
+METHODS(reading, read_lock, unlock_rwlock)
+METHODS(writing, write_lock, unlock_rwlock)
+METHODS(semaphore, await_semaphore, post_semaphore)
+METHODS(sysv, lock_sysv, unlock_sysv)
+METHODS(file, lock_file, unlock_file)
 
 static struct contestant *push_contestant(lua_State *L, const luaL_Reg *methods) {
   struct contestant *self = lua_newuserdatauv(L, sizeof *self, 0);
-  self->tag = &tag;
+  *self = (struct contestant){.tag = &tag};
   self->place = new_shared(L, sizeof *self->place);
   shmx_mutex_open(&self->mutex, &self->place->mutex);
   lua_createtable(L, 0, 1);
@@ -158,6 +201,53 @@ static int new_pthread(lua_State *L) {
   if (robust) pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
   pthread_mutex_init(&push_contestant(L, pthread_methods)->place->pthread, &attributes);
   pthread_mutexattr_destroy(&attributes);
+  return 1;
+}
+
+/* rwlock(writing) --> libc's, taken to read, or to write */
+static int new_rwlock(lua_State *L) {
+  pthread_rwlockattr_t attributes;
+  struct contestant *self =
+      push_contestant(L, lua_toboolean(L, 1) ? writing_methods : reading_methods);
+  pthread_rwlockattr_init(&attributes);
+  pthread_rwlockattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  pthread_rwlock_init(&self->place->rwlock, &attributes);
+  pthread_rwlockattr_destroy(&attributes);
+  return 1;
+}
+
+/* semaphore(n) --> libc's */
+static int new_semaphore(lua_State *L) {
+  unsigned value = (unsigned)lua_tointeger(L, 1);
+  sem_init(&push_contestant(L, semaphore_methods)->place->semaphore, 1, value);
+  return 1;
+}
+
+/* closing it */
+static int remove_sysv(lua_State *L) {
+  semctl(check(L)->id, 0, IPC_RMID);
+  return 0;
+}
+
+/* sysv() --> a System V semaphore, which stays until it is closed */
+static int new_sysv(lua_State *L) {
+  struct contestant *self = push_contestant(L, sysv_methods);
+  self->id = semget(IPC_PRIVATE, 1, 0600);
+  if (self->id < 0) return luaL_error(L, "semget: %s", strerror(errno));
+  semctl(self->id, 0, SETVAL, 1);
+  lua_getmetatable(L, -1);
+  lua_pushcfunction(L, remove_sysv);
+  lua_setfield(L, -2, "__close");
+  lua_pop(L, 1);
+  return 1;
+}
+
+/* file() --> a file without a name, for flock */
+static int new_file(lua_State *L) {
+  struct contestant *self = push_contestant(L, file_methods);
+  self->id = memfd_create("lock", MFD_CLOEXEC);
+  self->pid = getpid();
+  if (self->id < 0) return luaL_error(L, "memfd_create: %s", strerror(errno));
   return 1;
 }
 
@@ -273,6 +363,10 @@ static const luaL_Reg functions[] = {
     {"internal", new_internal},
     {"mutex", new_mutex},
     {"pthread", new_pthread},
+    {"rwlock", new_rwlock},
+    {"semaphore", new_semaphore},
+    {"sysv", new_sysv},
+    {"file", new_file},
     {"race", locks_race},
     {"cpu", locks_cpu},
     {"inherit", locks_inherit},
