@@ -1,38 +1,30 @@
--- dict.lua: what a get and a set of a dict cost, as ratios to the least that a shared table can be,
--- in C and behind calls from Lua, in the same run: from one process and four, with few keys and
--- many; what a scan costs the others; what an entry needs. `make bench` runs it; with an argument,
--- it runs the rows that have it in their names, with a second one, so many rounds of them. Touches
--- anonymous memory only, and processes of its own.
+-- dict.lua: what a get and a set of a dict cost beside the least that a shared table can be, in C
+-- and behind calls from Lua, and beside what others share: by processes and by keys; what a scan
+-- costs the others; what an entry needs. `make bench` runs it; with an argument, the races that have
+-- it in their headings. Touches anonymous memory, processes of its own, and a folder in /tmp.
 local shm = require "shm"
 local channels = require "channels"
 local tables = require "tables"
 local bench = require "scripts.bench.bench"
+local peers = require "scripts.bench.dict_peers"
+local scratch = require "scripts.bench.scratch"
 
--- ---- contests ----
-
-local only, most = arg[1], math.tointeger(arg[2])
-
-local function wanted(what) return not only or what:find(only, 1, true) end
-
-local function throughputs(contest)
-  if not wanted(contest.what) then return end
-  contest.rounds = most or contest.rounds or 11
-  bench.compare_throughputs(contest)
-end
+local many <const> = 1000000
 
 -- Seconds that n operations take, which so many processes share, each from another key on; it has
--- done some before. Runs are run(first, n). They are the processor's, of the process that needed
--- most, since whatever else runs on the machine is not to count; nobody here sleeps but for locks.
+-- done some before. Runs are run(first, n). All contestants are timed by the clock on the wall, from
+-- the beginning of the first process to the end of the last; they have a core each, where there are
+-- enough.
 local function racing(run, processes, keys, watch)
-  local runs, warm = {}, keys // processes // 2
+  local runs, warm = {}, math.min(keys // processes // 2, 100000)
   for i = 1, processes do
     local first = keys // processes * (i - 1)
     runs[i] = function(n) run(first, n) end
   end
   return function(n)
-    n = n // processes
-    local wall, _, cpu = channels.race(runs, math.max(warm, n // 4), n, watch, watch and 1 or 0)
-    return os.getenv("WALL") and wall or cpu
+    n = math.max(n // processes, 1)
+    local wall = channels.race(runs, math.max(warm, n // 4), n, watch, watch and 1 or 0)
+    return wall
   end
 end
 
@@ -59,69 +51,160 @@ local function setting(t, keys, values)
   end
 end
 
--- ---- those who are compared, with so many keys ----
+-- ---- tables with so many keys, made when they are wanted, until they are closed ----
 
-local function contestants(count)
-  local size = math.max(1 << 20, count * 128) -- bytes: a dict that is half full
-  local arena = assert(shm.arena(nil, size + (1 << 20)))
-  local bare, in_c = tables.bare(count), tables.dict(count, size)
-  local dict = assert(arena:dict("dict", size))
-  local keys, values = tables.keys(count)
-  for _, t in ipairs { bare, in_c } do t:sets(0, count) end
-  setting(dict, keys, values)(0, count)
-  local function in_loops(t)
-    return { get = function(first, n) t:gets(first, n) end,
-      set = function(first, n) t:sets(first, n) end }
-  end
-  local function in_lua(t) return { get = getting(t, keys), set = setting(t, keys, values) } end
-  return { bare = in_loops(bare), called = in_lua(bare), in_c = in_loops(in_c), ours = in_lua(dict),
-    dict = dict, count = count, arena = arena }
+local made = {}
+
+local function in_loops(t, at_once)
+  return { get = function(first, n) t:gets(first, n, at_once) end,
+    set = function(first, n) t:sets(first, n, at_once) end }
+end
+
+function made.ours(all)
+  local size = math.max(1 << 20, all.count * 128) -- bytes: a dict that is half full
+  all.arena = assert(shm.arena(nil, size + (1 << 20)))
+  all.dict = assert(all.arena:dict("dict", size))
+  local keys, values = tables.keys(all.count)
+  local set = setting(all.dict, keys, values)
+  set(0, all.count)
+  return { get = getting(all.dict, keys), set = set }
+end
+
+function made.ours_in_c(all)
+  local t = tables.dict(all.count, math.max(1 << 20, all.count * 128))
+  t:sets(0, all.count)
+  return in_loops(t)
+end
+
+function made.bare_table(all)
+  local t = tables.bare(all.count)
+  t:sets(0, all.count)
+  return t
+end
+
+function made.bare(all) return in_loops(all.bare_table) end
+
+function made.called(all)
+  local keys, values = tables.keys(all.count)
+  return { get = getting(all.bare_table, keys), set = setting(all.bare_table, keys, values) }
+end
+
+function made.lmdb(all)
+  local t = peers.lmdb(all.folder, all.count)
+  return t and in_loops(t)
+end
+
+function made.redis_server(all) return peers.redis(all.folder, all.count) or false end
+
+function made.redis(all) return all.redis_server and in_loops(all.redis_server, 1) end
+
+function made.redis_by_100(all) return all.redis_server and in_loops(all.redis_server, 100) end
+
+local function stop(all)
+  local server = rawget(all, "redis_server")
+  if server then server:stop() end
+end
+
+local function make(all, name)
+  all[name] = made[name](all) or false
+  return all[name]
+end
+
+local function tables_of(count, folder)
+  return setmetatable({ count = count, folder = folder }, { __index = make, __close = stop })
 end
 
 -- ---- get and set ----
 
--- `reach`: millions a second that the issue asks for, beside what a bare table behind calls has
--- reached there; the ratio of the two is the target.
-local function compare(all, what, how, processes, operations, reach, called)
-  local function contest(kind, ours, limit, target)
-    throughputs { what = ("%s, %s %s"):format(how, what, kind), ours = ours, limit = limit,
-      target = target, count = operations, rounds = (all.count > 10000 or not target) and 5 }
+-- What LMDB and Redis do is done by C; each operation is a transaction, or a request.
+local parts <const> = { get = { lmdb = 4, redis = 50, by_100 = 10, apcu = 2, nginx = 2 },
+  set = { lmdb = 100, redis = 50, by_100 = 10, apcu = 4, nginx = 2 } }
+
+-- Appends the contestants; `rare`: the others take part, where peers are asked for.
+local function contest(race, all, how, processes, asks, rare)
+  local part, count, folder = parts[how], all.count, all.folder
+  local function add(name, table_name, p)
+    p = p or {}
+    p[1], p.new = name, function()
+      return all[table_name] and racing(all[table_name][how], processes, count)
+    end
+    race[#race + 1] = p
   end
-  local function race(t) return racing(t[how], processes, all.count) end
-  contest("/ bare, Lua", race(all.ours), race(all.called), reach / called)
-  contest("/ goal", race(all.ours), bench.bound(1e-6 / reach), 1)
-  contest("/ bare, C", race(all.in_c), race(all.bare))
+  add("dict", "ours", { asks = asks })
+  add("dict, C", "ours_in_c", { is = "ours" })
+  add("bare table, C", "bare", { is = "limit" })
+  add("bare table behind calls", "called", { is = "floor" })
+  if rare then
+    add("LMDB, C", "lmdb", { needs = "liblmdb-dev", part = part.lmdb, rare = true })
+    add("Redis, C", "redis", { needs = "redis-tools", part = part.redis, rare = true })
+    add("Redis, by 100, C", "redis_by_100", { needs = "redis-tools", part = part.by_100, rare = true })
+    race[#race + 1] = { "APCu", needs = "php-apcu", part = part.apcu, rare = true,
+      new = peers.apcu(how, processes, count) }
+    race[#race + 1] = { "ngx.shared.DICT", needs = "libnginx-mod-http-lua", part = part.nginx,
+      rare = true, new = peers.nginx(folder, how, processes, count) }
+  end
+  bench.race(race)
 end
 
-local function bench_few()
-  local all = contestants(1000)
-  compare(all, "1 x 1K", "get", 1, 400000, 8, 9.8)
-  compare(all, "1 x 1K", "set", 1, 400000, 7, 11.5)
-  compare(all, "4 x 1K", "get", 4, 1600000, 28, 38.8)
-  compare(all, "4 x 1K", "set", 4, 1600000, 14, 24.8)
-  throughputs { what = "get, 4 x 1K / 1 x 1K", target = 3.5, count = 400000,
-    ours = racing(all.ours.get, 4, 1000), limit = racing(all.ours.get, 1, 1000) }
+-- What is asked: operations a second, and a share of what a bare table behind calls does; the latter
+-- is what the former was beside the machine that they were asked for.
+local function asking(goal, share)
+  return { { least = goal }, { "bare table behind calls", least = share } }
 end
 
-local function bench_many()
-  local all = contestants(1000000)
-  compare(all, "4 x 1M", "get", 4, 1000000, 5.5, 6.7)
-  compare(all, "4 x 1M", "set", 4, 1000000, 4, 7.0)
-  for _, name in ipairs { "ours", "called" } do
-    throughputs { what = name == "ours" and "get, 4 x 1M / 1 x 1M" or "bare, Lua, 4 x 1M / 1 x 1M",
-      target = name == "ours" and 3.5 or nil, count = 1000000, rounds = 5,
-      ours = racing(all[name].get, 4, all.count), limit = racing(all[name].get, 1, all.count) }
-  end
+local asked <const> = {
+  [1000] = { get = { [1] = asking(8e6, 0.816), [4] = asking(28e6, 0.722) },
+    set = { [1] = asking(7e6, 0.609), [4] = asking(14e6, 0.565) } },
+  [many] = { get = { [4] = asking(5.5e6, 0.821) }, set = { [4] = asking(4e6, 0.571) } },
+}
 
-  local dict = all.dict
+local function grouped(n) return (tostring(n):reverse():gsub("(%d%d%d)%f[%d]", "%1,"):reverse()) end
+
+local function race_processes(all)
+  local few = all.count < many
+  for _, how in ipairs { "get", "set" } do
+    for _, processes in ipairs { 1, 2, 4, 8 } do
+      contest({ work = ("dict %s by processes"):format(how), x = processes, unit = "op/s",
+        at = ("%d at once, %s keys"):format(processes, grouped(all.count)), rounds = few and 9 or 5,
+        count = (few and 300000 or 100000) * processes }, all, how, processes,
+        asked[all.count][how][processes], few or processes % 3 == 1)
+    end
+  end
+end
+
+local function race_keys(all)
+  contest({ work = "dict get by keys", at = grouped(all.count) .. " keys", x = all.count,
+    unit = "op/s", rounds = all.count < many and 9 or 5, count = 200000 }, all, "get", 1, nil, true)
+end
+
+-- ---- four beside one ----
+
+local function race_scaling(all)
+  local function of(name, processes)
+    return function() return racing(all[name].get, processes, all.count) end
+  end
+  bench.race { work = "scaling of dict gets", at = grouped(all.count) .. " keys", unit = "op/s",
+    rounds = all.count < many and 9 or 5, count = 400000,
+    { "dict, 4 at once", new = of("ours", 4), asks = { { "dict, 1", least = 3.5 } } },
+    { "dict, 1", new = of("ours", 1), is = "ours" },
+    { "bare behind calls, 4 at once", new = of("called", 4), is = "floor",
+      asks = { { "bare behind calls, 1", least = 3.5 } } },
+    { "bare behind calls, 1", new = of("called", 1), is = "floor" } }
+end
+
+-- ---- beside a scan ----
+
+local function race_scan(all)
   local function scan(times)
     local cursor = 0
-    for _ = 1, times do cursor = dict:scan(cursor, 1000) end
+    for _ = 1, times do cursor = all.dict:scan(cursor, 1000) end
   end
   for _, how in ipairs { "get", "set" } do
-    throughputs { what = ("%s beside a scan of 1M / alone"):format(how), target = 0.9,
-      count = 750000, rounds = 5, ours = racing(all.ours[how], 3, all.count, scan),
-      limit = racing(all.ours[how], 3, all.count) }
+    bench.race { work = ("dict %s by 3 beside a scan"):format(how), unit = "op/s",
+      at = grouped(all.count) .. " keys", rounds = 5, count = 450000,
+      { "beside a scan", asks = { { "alone", least = 0.9 } },
+        new = function() return racing(all.ours[how], 3, all.count, scan) end },
+      { "alone", is = "ours", new = function() return racing(all.ours[how], 3, all.count) end } }
   end
 end
 
@@ -129,29 +212,33 @@ end
 
 -- What entries of a full dict need beside their keys and values: 64 bytes and an eighth of what
 -- they use. All of a dict, with what belongs to none of them, is for information.
-local function bench_memory()
+local function race_memory()
   local size <const> = 1 << 24
   for _, length in ipairs { 0, 8, 40, 100, 1000, 10000 } do
-    local what = ("beside 16 B + %d B"):format(length)
-    if wanted(what) then
+    local work, at = "memory of an entry beside its data", ("16 B + %d B"):format(length)
+    if bench.wanted(work, at) then
       local arena <close> = assert(shm.arena(nil, size + (1 << 20)))
       local dict, value, count = assert(arena:dict("dict", size)), ("x"):rep(length), 0
       while dict:safe_set(("key:%012d"):format(count), value) do count = count + 1 end
       local used = dict:stat().used / count
-      bench.print_bytes(what, used - 16 - length, 64 + used / 8,
-        ("all of a full dict: %.1f B"):format(size / count - 16 - length))
+      bench.race { work = work, at = at, x = length, unit = "B", rounds = 1, count = 1,
+        { "used", function() return used - 16 - length end, asks = { { most = 64 + used / 8 } } },
+        { "all of a full dict", function() return size / count - 16 - length end, is = "ours" } }
     end
   end
 end
 
-io.stdout:setvbuf("line")
-bench.print_machine()
-print("method   medians of 5 to 11 rounds in turns (quartiles of the ratio); keys of 16 bytes, in")
-print("         random order, values of 8; each process has a core of its own and has warmed up;")
-print("         seconds are the processor's, of the process that needed most; bare is a C table")
-print("         with a seqlock in each entry, which is all it has")
-print()
-bench.print_header()
-bench_few()
-bench_many()
-bench_memory()
+bench.begin [[medians of 5 to 9 rounds in turns; keys of 16 bytes, in random order, values of 8;
+  each process has a core of its own, where there are enough, and has warmed up;
+  bare is a C table with a seqlock in each entry, which is all it has]]
+local folder <close> = scratch()
+for _, count in ipairs { 10, 1000, 100000, many } do
+  local all <close> = tables_of(count, folder.path)
+  race_keys(all)
+  if asked[count] then
+    race_processes(all)
+    race_scaling(all)
+  end
+  if count == many then race_scan(all) end
+end
+race_memory()

@@ -144,7 +144,8 @@ local function race_kills(arena)
     { "System V semaphore, undone, C", inheriting(sysv, 0.005) },
     { "flock, C", inheriting(locks.file(), 0.005) } }
   bench.race { work = "killed owner to the next one", at = "a mutex", rounds = 20, count = 1,
-    { "m:lock()", inheriting(arena:mutex("m"), 0.1), asks = { { most = 0.25 }, { most = 0.25, always = true } } } }
+    { "m:lock()", inheriting(arena:mutex("m"), 0.1),
+      asks = { { most = 0.25 }, { most = 0.25, always = true } } } }
 end
 
 -- ---- waiting ----

@@ -13,7 +13,8 @@ script = "arg = {" + ",".join("\"%s\"" % a for a in sys.argv[1:]) + "} " + sys.s
 if lib.luaL_loadstring(L, script.encode()) != 0 or lib.lua_pcall(L, 0, 0, 0) != 0: sys.exit(1)
 ']]
 
-local commands <const> = { python3 = "%s -", perl = "%s -", php = "%s -d memory_limit=2G --" }
+local commands <const> = { python3 = "%s%s -", perl = "%s%s -",
+  php = "%s%s -d memory_limit=2G --" }
 
 -- What a script of LuaJIT has, to begin with: memory that forked children would share, whose pages
 -- are there, and the clock.
@@ -29,10 +30,12 @@ end
 ]]
 
 -- What finds out whether such a script runs with these arguments; it returns what runs it with them
--- and the count, or nil: the language or a module of it is not there.
-local function outside(language, script, ...)
+-- and the count, or nil: the language or a module of it is not there. The language's name may be
+-- followed by options.
+local function outside(name, script, ...)
+  local language, options = name:match("(%S+)(.*)")
   local interpreter = os.getenv(language:upper()) or language
-  local command = commands[language] and commands[language]:format(interpreter)
+  local command = commands[language] and commands[language]:format(interpreter, options)
   if language == "luajit" then command, script = host, luajit .. script end
   command = command .. " " .. table.concat({ ... }, " ")
   local function run(count)
