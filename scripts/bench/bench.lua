@@ -11,7 +11,7 @@
 -- unit:     "s" that one operation takes; "op/s"; "B/s", of race.bytes an operation; "B", which a run
 --           returns instead of seconds
 -- count:    operations in a sample; rounds: of samples, 11 unless it says otherwise
--- sample:   how to take one: bench.running, or bench.alone
+-- sample:   how to take one: bench.running, bench.alone, or bench.elsewhere
 -- A contestant: its name, what it does n times (which may return the seconds that this took), or
 -- new:      what makes that, or nothing: then it is not there, for which there should be
 -- needs:    the package that it comes with
@@ -28,7 +28,8 @@ local figures = require "scripts.bench.figures"
 local report = require "scripts.bench.report"
 local samples = require "scripts.bench.samples"
 
-local bench = { begin = report.begin, running = samples.running, alone = samples.alone }
+local bench = { begin = report.begin, running = samples.running, alone = samples.alone,
+  elsewhere = samples.elsewhere }
 
 -- What an argument of the benchmark chooses: races that have it in their heading, and so many rounds.
 local only, most = arg[1], math.tointeger(arg[2])

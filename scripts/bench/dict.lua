@@ -16,7 +16,7 @@ local many <const> = 1000000
 -- the beginning of the first process to the end of the last; they have a core each, where there are
 -- enough.
 local function racing(run, processes, keys, watch)
-  local runs, warm = {}, math.min(keys // processes // 2, 100000)
+  local runs, warm = {}, math.min(keys // processes // 2, 60000) -- then nearly all pages are there
   for i = 1, processes do
     local first = keys // processes * (i - 1)
     runs[i] = function(n) run(first, n) end
@@ -60,11 +60,13 @@ local function in_loops(t, at_once)
     set = function(first, n) t:sets(first, n, at_once) end }
 end
 
+function made.keys_and_values(all) return { tables.keys(all.count) } end
+
 function made.ours(all)
   local size = math.max(1 << 20, all.count * 128) -- bytes: a dict that is half full
   all.arena = assert(shm.arena(nil, size + (1 << 20)))
   all.dict = assert(all.arena:dict("dict", size))
-  local keys, values = tables.keys(all.count)
+  local keys, values = table.unpack(all.keys_and_values)
   local set = setting(all.dict, keys, values)
   set(0, all.count)
   return { get = getting(all.dict, keys), set = set }
@@ -85,7 +87,7 @@ end
 function made.bare(all) return in_loops(all.bare_table) end
 
 function made.called(all)
-  local keys, values = tables.keys(all.count)
+  local keys, values = table.unpack(all.keys_and_values)
   return { get = getting(all.bare_table, keys), set = setting(all.bare_table, keys, values) }
 end
 
@@ -123,6 +125,7 @@ local parts <const> = { get = { lmdb = 4, redis = 50, by_100 = 10, apcu = 2, ngi
 -- Appends the contestants; `rare`: the others take part, where peers are asked for.
 local function contest(race, all, how, processes, asks, rare)
   local part, count, folder = parts[how], all.count, all.folder
+  race.unit, race.sample = "op/s", bench.elsewhere
   local function add(name, table_name, p)
     p = p or {}
     p[1], p.new = name, function()
@@ -158,15 +161,19 @@ local asked <const> = {
   [many] = { get = { [4] = asking(5.5e6, 0.821) }, set = { [4] = asking(4e6, 0.571) } },
 }
 
-local function grouped(n) return (tostring(n):reverse():gsub("(%d%d%d)%f[%d]", "%1,"):reverse()) end
+-- 1000000 --> "1,000,000"
+local function grouped(n)
+  local groups = tostring(n):reverse():gsub("%d%d%d", "%0,"):reverse()
+  return (groups:gsub("^,", ""))
+end
 
 local function race_processes(all)
   local few = all.count < many
   for _, how in ipairs { "get", "set" } do
     for _, processes in ipairs { 1, 2, 4, 8 } do
-      contest({ work = ("dict %s by processes"):format(how), x = processes, unit = "op/s",
-        at = ("%d at once, %s keys"):format(processes, grouped(all.count)), rounds = few and 9 or 5,
-        count = (few and 300000 or 100000) * processes }, all, how, processes,
+      contest({ work = ("dict %s by processes"):format(how), x = processes,
+        at = ("%d at once, %s keys"):format(processes, grouped(all.count)), rounds = few and 7 or 5,
+        count = (few and 200000 or 60000) * processes }, all, how, processes,
         asked[all.count][how][processes], few or processes % 3 == 1)
     end
   end
@@ -174,7 +181,7 @@ end
 
 local function race_keys(all)
   contest({ work = "dict get by keys", at = grouped(all.count) .. " keys", x = all.count,
-    unit = "op/s", rounds = all.count < many and 9 or 5, count = 200000 }, all, "get", 1, nil, true)
+    rounds = all.count < many and 9 or 5, count = 200000 }, all, "get", 1, nil, true)
 end
 
 -- ---- four beside one ----
@@ -184,7 +191,7 @@ local function race_scaling(all)
     return function() return racing(all[name].get, processes, all.count) end
   end
   bench.race { work = "scaling of dict gets", at = grouped(all.count) .. " keys", unit = "op/s",
-    rounds = all.count < many and 9 or 5, count = 400000,
+    sample = bench.elsewhere, rounds = all.count < many and 9 or 5, count = 400000,
     { "dict, 4 at once", new = of("ours", 4), asks = { { "dict, 1", least = 3.5 } } },
     { "dict, 1", new = of("ours", 1), is = "ours" },
     { "bare behind calls, 4 at once", new = of("called", 4), is = "floor",
@@ -200,8 +207,8 @@ local function race_scan(all)
     for _ = 1, times do cursor = all.dict:scan(cursor, 1000) end
   end
   for _, how in ipairs { "get", "set" } do
-    bench.race { work = ("dict %s by 3 beside a scan"):format(how), unit = "op/s",
-      at = grouped(all.count) .. " keys", rounds = 5, count = 450000,
+    bench.race { work = ("dict %s by 3 beside a scan"):format(how), rounds = 5, count = 240000,
+      at = grouped(all.count) .. " keys", unit = "op/s", sample = bench.elsewhere,
       { "beside a scan", asks = { { "alone", least = 0.9 } },
         new = function() return racing(all.ours[how], 3, all.count, scan) end },
       { "alone", is = "ours", new = function() return racing(all.ours[how], 3, all.count) end } }

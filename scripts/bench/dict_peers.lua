@@ -43,8 +43,8 @@ for ($p = 0; $p < $processes; $p++) {
     $at = intdiv($count, $processes) * $p;
     $value = sprintf("value%03d", $p);
     $n = intdiv($n, $processes);
-    $warm = min(intdiv($count, $processes * 2), 100000);
-    work($how, $keys, $count, $at, $value, max(intdiv($n, 4), $warm));
+    $warm = max(intdiv($n, 4), min(intdiv($count, $processes * 2), 60000)); // its pages are there
+    work($how, $keys, $count, $at, $value, $warm);
     apcu_inc("ready");
     while (apcu_fetch("ready") < $processes);
     $start = hrtime(true);
@@ -74,6 +74,7 @@ local lua <const> = [[
     end
     if id == 0 then for i = 1, count do assert(cache:set(keys[i], value)) end end
     local at = math.floor(count / processes) * id
+    least = math.min(math.floor(count / processes / 2), 60000) -- its pages are there then
     local function get(n) for _ = 1, n do at = at %% count + 1 cache:get(keys[at]) end end
     local function set(n) for _ = 1, n do at = at %% count + 1 cache:set(keys[at], value) end end
     local work = how == "get" and get or set]]

@@ -17,7 +17,7 @@ http {
   lua_shared_dict course 1m;
   access_log off;
   init_worker_by_lua_block {
-    local processes, n = %d, %d
+    local processes, n, least = %d, %d, 0
     local id, cache, course = ngx.worker.id(), ngx.shared.cache, ngx.shared.course
     local ffi = require "ffi"
     ffi.cdef "int clock_gettime(int, long *);"
@@ -32,7 +32,7 @@ http {
     end
     %s
     meet "filled"
-    work(math.ceil(n / processes / 4))
+    work(math.max(math.ceil(n / processes / 4), least))
     meet "warm"
     local start = now()
     work(math.ceil(n / processes))
