@@ -174,7 +174,7 @@ local function race_processes(all)
       contest({ work = ("dict %s by processes"):format(how), x = processes,
         at = ("%d at once, %s keys"):format(processes, grouped(all.count)), rounds = few and 7 or 5,
         count = (few and 200000 or 60000) * processes }, all, how, processes,
-        asked[all.count][how][processes], few or processes % 3 == 1)
+        asked[all.count][how][processes], few or processes == 4)
     end
   end
 end
