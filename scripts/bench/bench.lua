@@ -37,11 +37,20 @@ local with_peers <const> = os.getenv("SHM_PEERS") ~= nil
 
 -- ---- the rounds ----
 
+-- Shuffles a list. Nobody comes after the same one each time, whose data may still be in the caches.
+local function shuffle(list)
+  for i = #list, 2, -1 do
+    local place = math.random(i)
+    list[i], list[place] = list[place], list[i]
+  end
+end
+
 -- Their order is another one in each round. Round 0 warms up.
 local function run_rounds(race, contestants)
+  local turns = table.move(contestants, 1, #contestants, 1, {})
   for round = 0, race.rounds do
-    for turn = 1, #contestants do
-      local contestant = contestants[(round + turn) % #contestants + 1]
+    shuffle(turns)
+    for _, contestant in ipairs(turns) do
       local take = contestant.sample or race.sample or samples.running
       local seconds = take(contestant[2], math.max(race.count // (contestant.part or 1), 1))
       if round > 0 then contestant.seconds[round] = seconds end

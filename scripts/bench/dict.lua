@@ -171,8 +171,8 @@ local function race_processes(all)
   local few = all.count < many
   for _, how in ipairs { "get", "set" } do
     for _, processes in ipairs { 1, 2, 4, 8 } do
-      contest({ work = ("dict %s by processes"):format(how), x = processes,
-        at = ("%d at once, %s keys"):format(processes, grouped(all.count)), rounds = few and 7 or 5,
+      contest({ x = processes, at = processes .. " at once",
+        work = ("dict %s by processes, %s keys"):format(how, grouped(all.count)), rounds = few and 7 or 5,
         count = (few and 200000 or 60000) * processes }, all, how, processes,
         asked[all.count][how][processes], few or processes == 4)
     end
