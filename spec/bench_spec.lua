@@ -140,6 +140,29 @@ describe("what a race has written", function()
   end)
 end)
 
+describe("the order of a race", function()
+  it("lets nobody come after the same one each time", function()
+    local function named(name)
+      return ('{ "%s", function() io.write("<%s>") return 1 end }'):format(name, name)
+    end
+    local out = race(named "a" .. "," .. named "b" .. "," .. named "c", { "work, at", "100" })
+    for name, others in pairs { a = "[bc]", b = "[ac]", c = "[ab]" } do
+      local before = {}
+      for other in out:gmatch(("<(%s)><%s>"):format(others, name)) do before[other] = true end
+      local first = next(before)
+      assert.truthy(first and next(before, first), name)
+    end
+  end)
+end)
+
+describe("what is asked of all rounds", function()
+  it("is asked of the largest figure", function()
+    local out = race [[ { "ours", seconds(99, 1, 2, 3, 9),
+      asks = { { most = 9, always = true }, { most = 8, always = true } } } ]]
+    assert.matches("always <= 9.00 s: met (9.00 s); always <= 8.00 s: MISSED (9.00 s)", out, 1, true)
+  end)
+end)
+
 describe("a contestant of another language", function()
   local function run(script, arguments)
     return race(('{ "ours", new = require "scripts.bench.outside"("%s", %q, %s), needs = "that" }')
