@@ -39,8 +39,8 @@ end
 describe("make", function()
   it("help has a line for each target", function()
     local help = make("help").out
-    local targets = { "help", "all", "man", "demo", "test", "lint", "asan", "torture", "fuzz", "bench",
-      "bench-peers", "install", "uninstall", "clean" }
+    local targets = { "help", "all", "man", "demo", "test", "lint", "asan", "torture", "fuzz", "accept",
+      "bench", "bench-peers", "install", "uninstall", "clean" }
     for _, target in ipairs(targets) do
       assert.matches("\n?" .. target:gsub("%-", "%%-") .. " +%l[^\n]+\n", help)
     end

@@ -1,0 +1,58 @@
+-- hottest.lua: the ten operations that programs do most, each so many times. counter.c runs it.
+-- Of those that are alike the one is here that has the other's path in it: a channel all may use,
+-- which takes the locks that exclusive ends spare.
+local shm = require "shm"
+local count = count -- luacheck: ignore 113
+
+local segment <close> = assert(shm.create(nil, 4096))
+local arena <close> = assert(shm.arena(nil, "4M"))
+local letter <const> = ("x"):rep(64)
+
+local v = segment:view("f64", 0, 64)
+count("v[i]", function(n)
+  local x
+  for _ = 1, n do x = v[7] end
+  return x
+end)
+count("v[i] = x", function(n) for _ = 1, n do v[7] = 2.5 end end)
+
+local atoms = segment:view("i64", 1024, 8)
+count("v:fetch_add", function(n) for _ = 1, n do atoms:fetch_add(1, 1) end end)
+
+local q = segment:record(shm.record("Quote", { "u32 id", "f64 price[8]", "char name[16]" }), 2048)
+count("q.id", function(n)
+  local x
+  for _ = 1, n do x = q.id end
+  return x
+end)
+
+local mutex = assert(arena:mutex "mutex")
+count("m:lock, m:unlock", function(n)
+  for _ = 1, n do
+    mutex:lock()
+    mutex:unlock()
+  end
+end)
+
+local channel = assert(arena:channel("channel", "64K"))
+count("ch:send, ch:receive", function(n)
+  for _ = 1, n do
+    channel:send(letter)
+    channel:receive()
+  end
+end)
+
+local topic = assert(arena:topic("topic", "64K"))
+local reader = topic:subscribe()
+count("t:publish, s:receive", function(n)
+  for _ = 1, n do
+    topic:publish(letter)
+    reader:receive()
+  end
+end)
+
+local dict = assert(arena:dict("dict", "1M"))
+for i = 1, 100 do assert(dict:set("key " .. i, letter)) end
+count("d:get", function(n) for _ = 1, n do dict:get "key 50" end end)
+count("d:set", function(n) for _ = 1, n do dict:set("key 50", letter) end end)
+count("d:incr", function(n) for _ = 1, n do dict:incr("number", 1, 0) end end)
