@@ -24,7 +24,7 @@ describe("the comparison with what was accepted", function()
   end)
 
   it("names the operation, both figures and the command that accepts", function()
-    assert.equal("v[i] takes 230 instructions, and 200 were accepted: 15 % more (callgrind_annotate p.1)\n"
+    assert.equal("v[i] takes 230 instructions, and 200 were accepted: 15 % more (callgrind_annotate --threshold=100 p.1)\n"
       .. "If that is meant, accept the new figures: make accept (writes spec/instructions.txt)",
       compare(230, { ["v[i]"] = 200 }))
     assert.matches("170 instructions, and 200 were accepted: 15 %% less", compare(170, { ["v[i]"] = 200 }))

@@ -77,7 +77,7 @@ function instructions.compare(figures, accepted)
     if not old then
       fault("%s takes %d instructions, and none were accepted", name, new)
     elseif math.abs(new - old) * 100 > tolerance * old then
-      fault("%s takes %d instructions, and %d were accepted: %.0f %% %s (callgrind_annotate %s)", name, new, old,
+      fault("%s takes %d instructions, and %d were accepted: %.0f %% %s (callgrind_annotate --threshold=100 %s)", name, new, old,
         math.abs(new - old) / old * 100, new > old and "more" or "less", figure.profile)
     end
   end
