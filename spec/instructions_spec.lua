@@ -24,14 +24,17 @@ describe("the comparison with what was accepted", function()
   end)
 
   it("names the operation, both figures and the command that accepts", function()
-    assert.equal("v[i] takes 230 instructions, and 200 were accepted: 15 % more (callgrind_annotate --threshold=100 p.1)\n"
+    assert.equal("v[i] takes 230 instructions, and 200 were accepted: 15 % more; "
+      .. "where they go, says: callgrind_annotate --threshold=100 p.1\n"
       .. "If that is meant, accept the new figures: make accept (writes spec/instructions.txt)",
       compare(230, { ["v[i]"] = 200 }))
-    assert.matches("170 instructions, and 200 were accepted: 15 %% less", compare(170, { ["v[i]"] = 200 }))
+    assert.matches("170 instructions, and 200 were accepted: 15 %% less",
+      compare(170, { ["v[i]"] = 200 }))
   end)
 
   it("misses no operation", function()
     assert.matches("v%[i%] takes 230 instructions, and none were accepted", compare(230, {}))
-    assert.matches("d:get was accepted, and is not counted any more", compare(1, { ["v[i]"] = 1, ["d:get"] = 5 }))
+    assert.matches("d:get was accepted, and is not counted any more",
+      compare(1, { ["v[i]"] = 1, ["d:get"] = 5 }))
   end)
 end)

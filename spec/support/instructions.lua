@@ -1,5 +1,5 @@
--- instructions.lua: how many instructions a call of each of the hottest operations takes, counted by
--- valgrind's callgrind, and those that were accepted. As a script it accepts (`make accept`).
+-- instructions.lua: how many instructions a call of each of the hottest operations takes, counted
+-- by valgrind's callgrind, and those that were accepted. As a script it accepts (`make accept`).
 -- No clock is read, and any run counts the same: see counter.c.
 local process = require "spec.support.process"
 local uv = require "luv"
@@ -10,8 +10,8 @@ local accepted_file <const> = "spec/instructions.txt"
 local tolerance <const> = 10 -- percent
 
 -- Of memcpy and its like the C library takes the variants that any x86-64 has.
-local tunables <const> = "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,"
-  .. "-ERMS,-FSRM,-SSSE3,-SSE4_1,-SSE4_2,-BMI1,-BMI2,-RTM"
+local tunables <const> = "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX2,-AVX512F,-AVX512VL,"
+  .. "-AVX512BW,-ERMS,-FSRM,-SSSE3,-SSE4_1,-SSE4_2,-BMI1,-BMI2,-RTM"
 
 local function read(path)
   local file <close> = assert(io.open(path))
@@ -41,8 +41,15 @@ function instructions.built()
   return ("%s, %s, %s"):format(uv.os_uname().machine, table.concat(flags, " "), versions)
 end
 
+-- What an earlier run has left there is not to be taken for this one's.
+local function remove_profiles()
+  local n = 1
+  while os.remove(profiles .. "." .. n) do n = n + 1 end
+end
+
 -- A list of { name, count, profile }.
 function instructions.count()
+  remove_profiles()
   local out = run("valgrind", { "-q", "--tool=callgrind", "--callgrind-out-file=" .. profiles,
     "--toggle-collect=counted", "--dump-after=counted", process.build .. "/spec/counter",
     "spec/support/hottest.lua" })
@@ -77,8 +84,9 @@ function instructions.compare(figures, accepted)
     if not old then
       fault("%s takes %d instructions, and none were accepted", name, new)
     elseif math.abs(new - old) * 100 > tolerance * old then
-      fault("%s takes %d instructions, and %d were accepted: %.0f %% %s (callgrind_annotate --threshold=100 %s)", name, new, old,
-        math.abs(new - old) / old * 100, new > old and "more" or "less", figure.profile)
+      fault("%s takes %d instructions, and %d were accepted: %.0f %% %s; where they go, says: "
+        .. "callgrind_annotate --threshold=100 %s", name, new, old, math.abs(new - old) / old * 100,
+        new > old and "more" or "less", figure.profile)
     end
   end
   for name in pairs(left) do fault("%s was accepted, and is not counted any more", name) end
@@ -89,13 +97,16 @@ function instructions.compare(figures, accepted)
 end
 
 local function accept()
-  local lines = { "# instructions.txt: instructions of a call of each of the hottest operations, from Lua,",
+  local lines = {
+    "# instructions.txt: what a call of each of the hottest operations takes, from Lua,",
     "# as spec/support/hottest.lua makes it. Written by `make accept`.",
-    "built: " .. instructions.built() }
+    "built: " .. instructions.built(),
+  }
   local before = select(2, instructions.accepted())
   for _, figure in ipairs(instructions.count()) do
     lines[#lines + 1] = ("%6d  %s"):format(figure.count, figure.name)
-    print(("%6d  %-24s was %s"):format(figure.count, figure.name, before[figure.name] or "not there"))
+    local old = before[figure.name] or "not there"
+    print(("%6d  %-24s was %s"):format(figure.count, figure.name, old))
   end
   local file <close> = assert(io.open(accepted_file, "w"))
   file:write(table.concat(lines, "\n"), "\n")
