@@ -20,6 +20,16 @@ function processes.describe(pid, lives)
   return pid .. " " .. (command or "(gone)")
 end
 
+-- Each process of a list once, and how often each is in it.
+function processes.distinct(pids)
+  local list, times = {}, {}
+  for _, pid in ipairs(pids) do
+    if not times[pid] then list[#list + 1] = pid end
+    times[pid] = (times[pid] or 0) + 1
+  end
+  return list, times
+end
+
 local function add_mapped(found, pid)
   local maps = read("/proc/" .. pid .. "/maps")
   local seen = {}
