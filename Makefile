@@ -252,9 +252,14 @@ $(BUILD)/libshmx_lua.a: $(LUA_OBJECTS)
 $(BUILD)/shmlua: $(SHMLUA_OBJECTS) $(BUILD)/libshmx_lua.a $(BUILD)/libshmx.a
 	$(CC) $(ALL_FLAGS) $(LDFLAGS) $^ -o $@ -l$(LUA) -lm -ldl
 
-$(BUILD)/man/%: $(wildcard scripts/man/*.lua scripts/cli/*.lua) bindings/meta/shm.lua
+MAN_SOURCES = $(wildcard scripts/man/*.lua scripts/cli/*.lua) bindings/meta/shm.lua
+$(BUILD)/man/%: $(MAN_SOURCES)
 	@mkdir -p $(@D)
 	$(LUA) scripts/man/man.lua $* >$@
+
+$(BUILD)/man/shmlua.1: $(MAN_SOURCES) $(BUILD)/shmlua
+	@mkdir -p $(@D)
+	$(BUILD)/shmlua --help | $(LUA) scripts/man/man.lua shmlua.1 >$@
 
 # Peers are plain C programs, as the documents have them: no sanitizer, no library of ours.
 $(BUILD)/spec/peer_%: spec/support/peer_%.c
