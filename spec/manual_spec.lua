@@ -19,7 +19,8 @@ local function filter(input, command, arguments, options)
 end
 
 local function page(name)
-  return filter(name == "shmlua.1" and host_help or nil, process.lua, { root .. "/scripts/man/man.lua", name }, { cwd = "/" })
+  local input = name == "shmlua.1" and host_help or nil
+  return filter(input, process.lua, { root .. "/scripts/man/man.lua", name }, { cwd = "/" })
 end
 
 -- The page as it is read, without the overstriking that makes it bold.
@@ -167,7 +168,7 @@ describe("the completion", function()
       { env = { TERM = "dumb", SHELL = "/bin/sh", HISTFILE = "/dev/null" } })
     local function await(text, from)
       local function found() return child.out:find(text, from, true) end
-      assert.is_true(process.await(found), text .. " is not in: " .. child.out)
+      assert.is_truthy(process.await(found), text .. " is not in: " .. child.out)
       return select(2, found()) + 1
     end
     local function type_in(keys, answer)
