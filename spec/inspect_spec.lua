@@ -3,6 +3,8 @@ local shm = require "shm"
 local process = require "spec.support.process"
 local uv = require "luv"
 
+package.path = package.path .. ";scripts/?.lua"
+
 local name = "/shm_spec_inspect"
 local me = uv.os_getpid()
 
@@ -32,7 +34,7 @@ describe("an inspection", function()
     assert.is_true(seen.creator_lives)
     assert.same({ me }, seen.handles)
     local xs = object "xs"
-    assert.same({ "array", 10, true, false }, { xs.kind, xs.count, xs.sound, xs.waiting })
+    assert.same({ "array", 10, true, false, 0 }, { xs.kind, xs.count, xs.sound, xs.waiting, xs.more })
     assert.same({ me }, xs.users)
     assert.same({}, xs.holders)
     assert.is_nil(xs.stat)
@@ -119,6 +121,55 @@ describe("an inspection", function()
     local before = writable:read()
     assert.is_table(inspect())
     assert.is_true(before == writable:read())
+  end)
+
+  it("says of a writer that he waits as long as somebody reads", function()
+    local reading = arena:rwlock("rw"):read()
+    local writer = process.start(process.lua, { "-e", ([[require "shm".arena(%q):rwlock("rw"):write()]]):format(name) })
+    local parts
+    assert.is_true(process.await(function()
+      parts = {}
+      for _, holder in ipairs(object("rw").holders) do parts[math.tointeger(holder.process)] = holder.part end
+      return parts[writer.pid] ~= nil
+    end))
+    assert.same({ [me] = "reads", [writer.pid] = "waits" }, parts)
+    reading:unlock()
+    assert.equal(0, writer:wait(), writer.err)
+  end)
+
+  it("is of a size that does not depend on what stands in the memory, and can be shown", function()
+    local objects, json = require "cli.objects", require "cli.json"
+    arena:mutex("m"):lock()
+    for _, make in ipairs { "mutex", "rwlock", "condition", "service" } do arena[make](arena, make) end
+    arena:semaphore("s", 5)
+    arena:barrier("b", 3)
+    arena:channel("c", "1K"):send "x"
+    arena:topic("t", "1K"):publish "y"
+    arena:dict("d", "16K"):set("k", "v")
+    local raw <close> = assert(shm.attach(name))
+    local copy <close> = assert(shm.create(nil, #raw))
+    copy:write(raw:read())
+    local good, words = copy:inspect(), copy:view "u64"
+    local values = { 0, -1, math.mininteger, math.maxinteger, 0xffffffff, 1 << 31, me, 1 << 40, 0x3ffffffe }
+    local looks = 0
+    for i = 1, (math.tointeger(good.used) // 8) do
+      local before = words[i]
+      -- Of cells and places that are empty, some.
+      if i <= 256 or before ~= 0 or i % 7 == 0 then
+        words[i] = values[i % #values + 1]
+        local seen = copy:inspect()
+        if seen then
+          looks = looks + 1
+          assert.is_true(#json.encode(seen) < 50000)
+          for _, line in ipairs(objects.table(seen, objects.by_name(good), 0.5, 80)) do
+            assert.is_true(#line <= 80 and not line:find("[^\32-\126]"), line)
+          end
+          objects.heading("/x", seen, 80)
+        end
+        words[i] = before
+      end
+    end
+    assert.is_true(looks > 500)
   end)
 
   it("believes nothing that stands in the memory", function()

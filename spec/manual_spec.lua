@@ -25,7 +25,7 @@ end
 
 -- The page as it is read, without the overstriking that makes it bold.
 local function formatted(name)
-  return filter(page(name), "groff", { "-man", "-Tascii", "-ww", "-P-cbou" })
+  return filter(page(name), "groff", { "-man", "-Tutf8", "-ww", "-P-cbou" })
 end
 
 local function help(...)
@@ -62,6 +62,8 @@ describe("the manual", function()
       for option in pairs(options(command)) do
         assert.is_truthy(part:find(option, 1, true), command .. " " .. option)
       end
+      local example = help(command, "--help"):match("\nExample: ([^\n]+)\n$")
+      assert.is_truthy(part:find("\n *" .. example:gsub("%p", "%%%0") .. "\n"), example) -- to be copied into a shell
     end
     for _, word in ipairs { "EXIT STATUS", "NO_COLOR", "/name" } do assert.is_truthy(text:find(word, 1, true), word) end
   end)

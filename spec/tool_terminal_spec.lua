@@ -30,7 +30,19 @@ local function await(child, text, from)
   return select(2, found())
 end
 
+-- What was drawn last, without colour.
+local function screen_of(child)
+  local text = child.out:match(".*\27%[H(.*)$") or ""
+  return (text:gsub("\27%[[%d;?]*%a", ""):gsub("\r", ""))
+end
+
 local function plain(text) return (text:gsub("\27%[[%d;?]*%a", ""):gsub("\r", "")) end
+
+-- Awaits a screen that has this.
+local function await_screen(child, pattern)
+  assert.is_true(process.await(function() return screen_of(child):find(pattern) ~= nil end),
+    pattern .. " is not on: " .. screen_of(child))
+end
 
 -- Starts a screen between two looks at what the terminal is like.
 local function start_screen(arguments, options)
@@ -61,15 +73,40 @@ describe("on a terminal, shm", function()
     assert.is_nil(run(tool .. "ls", { no_color = "1" }):find("\27", 1, true))
   end)
 
+  it("has no colour where TERM is dumb", function()
+    assert.is_nil(run("TERM=dumb " .. tool .. "ls"):find("\27", 1, true))
+  end)
+
   it("has no line that is longer than the terminal", function()
     local long <close> = assert(shm.arena("/" .. ("shm_spec_long"):rep(15), "64K", { owned = true }))
     long:mutex(("m"):rep(63))
     for _, width in ipairs { 40, 79, 100 } do
-      for _, command in ipairs { "ls", "arena /" .. ("shm_spec_long"):rep(15), "top -n 1" } do
+      for _, command in ipairs { "ls", "arena /" .. ("shm_spec_long"):rep(15), "top -n 1", "watch -n 1 " .. name } do
         local out = plain(run(tool .. command, { width = width }))
         for line in out:gmatch("[^\n]+") do assert.is_true(#line <= width, ("%d: %s"):format(width, line)) end
       end
     end
+  end)
+end)
+
+describe("shm arena on a terminal", function()
+  it("cuts nothing of who holds what, but wraps it", function()
+    local arena <close> = assert(shm.arena("/shm_spec_wrap", "64K", { owned = true }))
+    local guard <close> = assert(arena:mutex("turn"):guard())
+    local semaphore = arena:semaphore("permits", 8)
+    semaphore:acquire(3, 0)
+    local me = math.tointeger(uv.os_getpid())
+    for _, width in ipairs { 50, 60, 70, 80, 100, 200 } do
+      local out = plain(run(tool .. "arena /shm_spec_wrap -i 0", { width = width }))
+      for line in out:gmatch("[^\n]+") do assert.is_true(#line <= width, ("%d: %s"):format(width, line)) end
+      local text = out:gsub("%s+", " ")
+      assert.is_truthy(text:find(("held by %d lua5.4 "):format(me), 1, true), out)
+      assert.is_truthy(text:find(("5 of 8 free; held by %d lua5.4 x3"):format(me), 1, true), out)
+      assert.is_truthy(text:find("; 2 of 32 objects", 1, true), out)
+      assert.equal(width >= 80, out:find("OBJECT[^\n]*STATE") ~= nil, width)
+    end
+    assert.is_truthy(guard)
+    semaphore:release(3)
   end)
 end)
 
@@ -88,13 +125,68 @@ describe("shm watch", function()
   it("marks with stars without colour, moves by keys, and Ctrl-C leaves", function()
     local child = start_screen("watch " .. name .. " --interval 0.1", { no_color = "1", height = 10 })
     await(child, "00000070")
-    local from = #child.out
     child.input:write " j"
-    await(child, "00000090", from)
-    from = #child.out
+    await_screen(child, "^[^\n]*\n\n00000090 ")
+    local from = #child.out
     segment:write("A", 0x92)
     await(child, "00000090  00 00 41*00", from)
     child.input:write "\3"
+    assert.equal("", has_restored(child, 0))
+  end)
+
+  it("keeps its marks, whatever is typed, until the next look", function()
+    local child = start_screen("watch " .. name .. " --interval 1", { no_color = "1", height = 10 })
+    await(child, "00000070")
+    segment:write("A", 0x22)
+    await_screen(child, "00 00 41%*00")
+    child.input:write "j"
+    await_screen(child, "^[^\n]* 1 changed [^\n]*\n\n00000010 .*\n00000020  00 00 41%*00")
+    child.input:write "q"
+    has_restored(child, 0)
+  end)
+
+  it("has shorter lines where the terminal is narrower, and follows it", function()
+    local child = start_screen("watch " .. name .. " --interval 0.1", { height = 10 })
+    await_screen(child, "\n00000010 ")
+    local terminal = uv.fs_readlink(("/proc/%s/fd/0"):format(child.out:match("pid (%d+)")))
+    for _, case in ipairs { { 60, "\n00000008 [^\n]*\n00000010 " }, { 40, "\n00000004 " }, { 120, "\n00000010 " } } do
+      local at = #child.out
+      process.run("stty", { "-F", terminal, "cols", tostring(case[1]) })
+      assert.is_true(process.await(function()
+        return child.out:find("\27[H", at + 1, true) and screen_of(child):find("\n\n00000000 [^\n]*" .. case[2]) ~= nil
+      end), screen_of(child))
+      for line in screen_of(child):gmatch "[^\n]+" do assert.is_true(#line <= case[1], line) end
+    end
+    child.input:write "q"
+    has_restored(child, 0)
+  end)
+
+  it("stops with Ctrl-Z and goes on with fg, and the terminal is as it was meanwhile", function()
+    local child = start(("stty -g; bash -c 'set -m; %s top -i 0.1; echo stopped; stty -g; fg; echo code $?'; stty -g")
+      :format(tool))
+    await(child, "NAME OR KEY")
+    child.input:write "\26"
+    local at = await(child, "stopped\r\n")
+    at = await(child, ENTER, at)
+    await(child, "NAME OR KEY", at)
+    child.input:write "q"
+    assert.is_true(process.await(function() return child.code ~= nil end), child.out)
+    child:wait()
+    local before = child.out:match "^(%S+)\r\n"
+    local meanwhile = child.out:match("stopped\r\n(%S+)\r\n")
+    local after = child.out:match("code 0\r\n(%S+)\r\n$")
+    assert.same({ before, before }, { meanwhile, after })
+    local left = child.out:find(LEAVE, 1, true)
+    assert.is_true(left < child.out:find("stopped", 1, true))
+  end)
+
+  it("goes on after Ctrl-Z where no shell could say so", function()
+    local child = start_screen("watch " .. name .. " --interval 0.1")
+    await(child, "00000000")
+    child.input:write "\26"
+    local at = await(child, LEAVE)
+    await(child, "00000000", at)
+    child.input:write "q"
     assert.equal("", has_restored(child, 0))
   end)
 
@@ -124,13 +216,10 @@ describe("shm top", function()
       channel:send "job"
       channel:receive()
     end)
-    local function has_rate()
-      local came = plain(child.out):match(".*\njobs +channel +%S+ +1 +%S+ +0%% +(%d+) +%d+")
-      return came and tonumber(came) > 20
-    end
-    assert.is_true(process.await(has_rate), plain(child.out))
+    local shown, message = pcall(await_screen, child, "\njobs +channel +%S+ +1 +%S+ +0%% +[1-9]%d* +[1-9]%d*")
     timer:close()
-    assert.matches("2 segments of 68K, 1 arena", plain(child.out))
+    assert.is_true(shown, message)
+    assert.matches("2 segments of 68K, 1 arena", screen_of(child))
     child.input:write "q"
     assert.equal("", has_restored(child, 0))
   end)

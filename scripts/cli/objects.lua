@@ -62,7 +62,7 @@ local before = {
   mutex = function(object) return #object.holders == 0 and "free" end,
   rwlock = function(object) return #object.holders == 0 and "free" end,
   semaphore = function(object) return ("%d of %d free"):format(object.stat.value, object.count) end,
-  barrier = function(object) return ("%d of %d are there"):format(#object.holders, object.count) end,
+  barrier = function(object) return ("%d of %d are there"):format(#object.holders + object.more, object.count) end,
   array = function(object) return ("%d element%s"):format(object.count, object.count == 1 and "" or "s") end,
   record = function(object) return object.count > 1 and ("%d records"):format(object.count) end,
   channel = function(object) return object.stat.finished and "finished" end,
@@ -84,6 +84,7 @@ local function state_of(object)
   local phrases = holders_of(object, waiting and waiting .. ":")
   if first then table.insert(phrases, 1, first) end
   if waiting and not names_who_waits(object) then phrases[#phrases + 1] = waiting end
+  if object.more > 0 then phrases[#phrases + 1] = ("and %d more"):format(object.more) end
   local style = is_left_by_dead(object) and "bad" or #object.holders > 0 and "warn" or nil
   return { text = names.printable(table.concat(phrases, "; ")), style = style }
 end
