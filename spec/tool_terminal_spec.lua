@@ -71,6 +71,7 @@ describe("on a terminal, shm", function()
     local out = run(tool .. "ls")
     assert.matches("^\27%[1mNAME OR KEY", out)
     assert.is_nil(run(tool .. "ls", { no_color = "1" }):find("\27", 1, true))
+    assert.matches("^\27%[1mNAME OR KEY", run(tool .. "ls", { no_color = "" }))
   end)
 
   it("has no colour where TERM is dumb", function()
@@ -127,6 +128,11 @@ describe("shm watch", function()
     await(child, "00000070")
     child.input:write " j"
     await_screen(child, "^[^\n]*\n\n00000090 ")
+    for _, step in ipairs { { "\27[A", "00000080" }, { "\27[B", "00000090" }, { "b", "00000010" },
+      { "\27[6~", "00000090" }, { "\27[5~", "00000010" }, { "bk", "00000000" }, { " j", "00000090" } } do
+      child.input:write(step[1])
+      await_screen(child, "^[^\n]*\n\n" .. step[2])
+    end
     local from = #child.out
     segment:write("A", 0x92)
     await(child, "00000090  00 00 41*00", from)
@@ -146,7 +152,7 @@ describe("shm watch", function()
   end)
 
   it("has shorter lines where the terminal is narrower, and follows it", function()
-    local child = start_screen("watch " .. name .. " --interval 0.1", { height = 10 })
+    local child = start_screen("watch " .. name .. " --interval 1000", { height = 10 })
     await_screen(child, "\n00000010 ")
     local terminal = uv.fs_readlink(("/proc/%s/fd/0"):format(child.out:match("pid (%d+)")))
     for _, case in ipairs { { 60, "\n00000008 [^\n]*\n00000010 " }, { 40, "\n00000004 " }, { 120, "\n00000010 " } } do
@@ -191,10 +197,12 @@ describe("shm watch", function()
   end)
 
   it("restores the terminal when a signal ends it", function()
-    local child = start_screen("top --interval 0.1")
-    await(child, "NAME OR KEY")
-    uv.kill(tonumber(child.out:match("pid (%d+)")), "sigterm")
-    assert.equal("", has_restored(child, 143))
+    for signal, code in pairs { sigterm = 143, sighup = 129, sigint = 0 } do
+      local child = start_screen("top --interval 1000")
+      await(child, "NAME OR KEY")
+      uv.kill(tonumber(child.out:match("pid (%d+)")), signal)
+      assert.equal("", has_restored(child, code))
+    end
   end)
 
   it("restores the terminal when it fails, and says why", function()

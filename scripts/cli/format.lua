@@ -23,6 +23,11 @@ function format.count(number)
   return scaled(math.floor(number + 0.5), 1000, { "", "k", "M", "G", "T" })
 end
 
+-- "1 object", "2 objects".
+function format.many(count, what, ending)
+  return ("%d %s"):format(count, what) .. (count == 1 and "" or ending or "s")
+end
+
 function format.time(seconds)
   if not seconds or seconds == 0 then return "never" end
   return os.date("%Y-%m-%d %H:%M:%S", seconds)

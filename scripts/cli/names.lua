@@ -10,7 +10,7 @@ function names.parse(text)
   local id = math.tointeger(tonumber(text:match("^id=(%d+)$")))
   if id then return { id = id } end
   local key = text:find("^%x") and math.tointeger(tonumber(text))
-  if key and key > 0 and key <= 0xffffffff then return key > 0x7fffffff and key - (1 << 32) or key end
+  if key and key > 0 and key <= 0xffffffff then return key end
   problem.misuse(("%q is no name: there are /name, keys (13, 0x0000000d) and identifiers (id=4)"):format(text))
 end
 

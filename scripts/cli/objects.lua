@@ -63,7 +63,7 @@ local before = {
   rwlock = function(object) return #object.holders == 0 and "free" end,
   semaphore = function(object) return ("%d of %d free"):format(object.stat.value, object.count) end,
   barrier = function(object) return ("%d of %d are there"):format(#object.holders + object.more, object.count) end,
-  array = function(object) return ("%d element%s"):format(object.count, object.count == 1 and "" or "s") end,
+  array = function(object) return format.many(object.count, "element") end,
   record = function(object) return object.count > 1 and ("%d records"):format(object.count) end,
   channel = function(object) return object.stat.finished and "finished" end,
   topic = function(object) return object.stat.finished and "finished" end,
@@ -157,7 +157,7 @@ end
 -- "open in 2 processes".
 function objects.opened(inspection)
   local count = #processes.distinct(inspection.handles)
-  return count == 0 and "open nowhere" or ("open in %d process%s"):format(count, count == 1 and "" or "es")
+  return count == 0 and "open nowhere" or "open in " .. format.many(count, "process", "es")
 end
 
 -- Lines that say what an arena is: size and use, who made it, who has it open.

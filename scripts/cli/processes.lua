@@ -30,12 +30,18 @@ function processes.distinct(pids)
   return list, times
 end
 
-local function add_mapped(found, pid)
+-- Processes of other mount namespaces have a /dev/shm of their own, whose inodes have the same numbers.
+local function device_of(path)
+  local device = assert(uv.fs_stat(path)).dev
+  return ("%02x:%02x"):format(device >> 8 & 0xfff, device & 0xff | device >> 12 & 0xfff00)
+end
+
+local function add_mapped(found, pid, device)
   local maps = read("/proc/" .. pid .. "/maps")
   local seen = {}
-  for inode in (maps or ""):gmatch("%x+:%x+ (%d+) +/dev/shm/") do
+  for where, inode in (maps or ""):gmatch("(%x+:%x+) (%d+) +/dev/shm/") do
     inode = math.tointeger(tonumber(inode))
-    if not seen[inode] then
+    if where == device and not seen[inode] then
       seen[inode] = true
       found[inode] = (found[inode] or 0) + 1
     end
@@ -44,10 +50,10 @@ end
 
 -- Inodes of /dev/shm, and how many processes that we may look at have each mapped.
 function processes.mapped()
-  local found = {}
+  local found, device = {}, device_of("/dev/shm")
   local scan = uv.fs_scandir("/proc")
   for name in function() return scan and uv.fs_scandir_next(scan) end do
-    if name:find("^%d+$") then add_mapped(found, name) end
+    if name:find("^%d+$") then add_mapped(found, name, device) end
   end
   return found
 end

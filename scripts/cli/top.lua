@@ -30,8 +30,7 @@ local function title(list, inspections, width)
     if inspections[stat] then arenas = arenas + 1 end
   end
   local limits = shm.limits()
-  local function many(count, what) return ("%d %s%s"):format(count, what, count == 1 and "" or "s") end
-  local left = ("%s of %s, %s"):format(many(#list, "segment"), format.size(bytes), many(arenas, "arena"))
+  local left = ("%s of %s, %s"):format(format.many(#list, "segment"), format.size(bytes), format.many(arenas, "arena"))
   if limits and limits.posix_size ~= math.maxinteger then
     left = left .. ("; %s of %s free in /dev/shm"):format(format.size(limits.posix_free),
       format.size(limits.posix_size))
