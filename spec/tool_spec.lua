@@ -88,7 +88,7 @@ describe("shm", function()
     fails(1, "behind the end", "read", name, "--offset", "5000")
     fails(1, "5 bytes do not fit", "write", name, "hello", "--offset", "4092")
     fails(1, "is no arena", "arena", name)
-    fails(1, "shm%?%[31m", "rm", "/shm\27[31m")
+    fails(1, "shm\\x1b%[31m", "rm", "/shm\27[31m")
   end)
 
   it("is silent where its reader has gone", function()
@@ -117,6 +117,9 @@ end)
 describe("shm ls and stat", function()
   it("list what there is", function()
     local sysv <close> = assert(shm.create(shm.PRIVATE, 100000, { mode = "0640", owned = true }))
+    assert.is_true(sysv:mlock())
+    assert.matches("\nprivate [^\n]* lua5.4 +locked\n", prints(nil, "ls"))
+    assert.is_true(sysv:munlock())
     local out = prints(nil, "ls")
     assert.matches("^NAME OR KEY +ID +SIZE +OWNER +MODE +ATTACHED +CREATOR +NOTES\n", out)
     assert.matches("\n" .. name .. " +%-  4.0K +%S+ +0600 +1 +%-\n", out)
@@ -135,6 +138,23 @@ describe("shm ls and stat", function()
     end
     assert.is_nil(found[name].creator) -- of a POSIX object that is no arena, nobody knows
     assert.equal(65536, arena:stat().size)
+  end)
+
+  it("count who is attached here, and not in another mount namespace", function()
+    if sandbox.missing then return pending(sandbox.missing) end
+    local inode = uv.fs_stat("/dev/shm" .. name).ino
+    local other = process.start("unshare", { "-m", "sh", "-c", ("mount -t tmpfs tmpfs /dev/shm && exec %s -e '%s'")
+      :format(process.lua, ([[
+        local shm, held = require "shm"
+        for i = 1, 100 + %d do
+          held = shm.create("/s" .. i, 10)
+          if held:stat().ino == %d then break end
+          held:close()
+        end
+        print(held:stat() and held:stat().ino) io.stdout:flush() io.read()]]):format(inode, inode)) })
+    assert.equal(tostring(inode), other:line())
+    assert.matches("\n" .. name .. " +%- +4.0K +%S+ +0600 +1 +%-\n", prints(nil, "ls"))
+    other:wait()
   end)
 
   it("list what has a key, who died, and what is removed", function()
@@ -224,6 +244,10 @@ describe("shm ls and stat", function()
     local theirs <close> = assert(shm.create("/shm_spec_theirs", 10, { mode = "0200", owned = true }))
     assert.is_true(theirs:set { uid = 65534 })
     assert.equal("would remove /shm_spec_theirs\n", run({ "rm", "-n", "/shm_spec_theirs" }, other).out)
+    prints("would remove /shm_spec_theirs\n", "rm", "-n", "/shm_spec_theirs")
+    local key <close> = assert(shm.create(0xfedc0003, 10, { mode = "0200", owned = true }))
+    assert.is_true(key:set { uid = 65534 })
+    assert.equal("would remove 0xfedc0003\n", run({ "rm", "-n", "0xfedc0003" }, other).out)
   end)
 end)
 
@@ -260,16 +284,39 @@ describe("shm create and rm", function()
     assert.equal(1, result.code)
   end)
 
+  it("say what is removed before what is not, in that order", function()
+    prints(nil, "create", "/shm_spec_made", "10")
+    local result = shell(("%s %s rm /shm_spec_made /shm_spec_none 2>&1"):format(process.lua, tool))
+    assert.matches("^removed /shm_spec_made\nshm: [^\n]*\n$", result.out)
+    prints(nil, "create", "/shm_spec_made", "10")
+    result = run { "rm", "/shm_spec_made", "/bad/name" }
+    assert.equal("removed /shm_spec_made\n", result.out)
+    assert.matches("^shm: [^\n]*\n$", result.err)
+    assert.is_true(result.code > 0)
+  end)
+
+  it("make an arena without a name", function()
+    local out = prints(nil, "create", "private", "64K", "--arena")
+    local id = prints(nil, "ls"):match("\nprivate +(%d+) [^\n]*arena, 0 objects\n")
+    assert.is_truthy(id, out)
+    prints(nil, "rm", "id=" .. id)
+    assert.is_nil(prints(nil, "ls"):find("\nprivate"))
+  end)
+
   it("remove orphans: those of dead creators that nobody has, and no others", function()
     local mine <close> = assert(shm.create(shm.PRIVATE, 10, { owned = true }))
     local made = process.run_lua [[
       local shm = require "shm"
       print(shm.create(shm.PRIVATE, 10):stat().id, shm.create(shm.PRIVATE, 10):stat().id)
-      shm.arena("/shm_spec_orphan", "64K")
+      shm.arena("/shm_spec_orphan", "64K", { mode = "0666" })
       shm.create("/shm_spec_plain", 100)]]
     local held, orphan = made.out:match("^(%d+)\t(%d+)\n$")
     local holder <close> = assert(shm.attach { id = math.tointeger(tonumber(held)) })
     local expected = { ["would remove id=" .. orphan] = true, ["would remove /shm_spec_orphan"] = true }
+    local opened_by_another <close> = assert(shm.arena("/shm_spec_orphan", nil))
+    local other = { uid = 65534, gid = 65534 } -- who may not see what we have mapped
+    assert.is_nil(run({ "rm", "-n", "--orphans" }, uv.getuid() == 0 and other or nil).out:find("/shm_spec_orphan"))
+    opened_by_another:close()
     local found = {}
     for line in prints(nil, "rm", "--orphans", "--dry-run"):gmatch("[^\n]+") do found[line] = true end
     for line in pairs(expected) do assert.is_true(found[line], line) end
@@ -364,12 +411,14 @@ describe("shm arena, watch and top", function()
     assert.matches("^arena /shm_spec_tool_arena: 1.0M, [^\n]*; 2 of 512 objects\n", result.out)
     assert.matches("made by " .. me .. " lua5.4\nopen in 2 processes: ", result.out)
     assert.matches("\nOBJECT +KIND +SIZE +OPEN +FILL +IN/S +OUT/S +STATE\n", result.out)
-    local came, went = result.out:match("\njobs +channel +%S+ +2 +%.+ +0%% +(%d+) +(%d+)  receivers wait[^\n]*\n")
+    local came, went = result.out:match("\njobs +channel +%S+ +2 +%S+ +%d+%% +(%d+) +(%d+)[^\n]*\n")
     assert.is_true(tonumber(came) > 0 and tonumber(went) > 0)
     assert.matches("\nturn +mutex +64 +2 +held by " .. worker.pid .. " lua5.4\n", result.out)
     worker:kill "sigkill"
     worker:wait()
-    assert.matches("held by " .. worker.pid .. " %(gone%)", prints(nil, "arena", "/shm_spec_tool_arena", "-i", "0"))
+    local still = prints(nil, "arena", "/shm_spec_tool_arena", "-i", "0")
+    assert.matches("held by " .. worker.pid .. " %(gone%)", still)
+    assert.matches("\njobs +channel +%S+ +1 +%S+ +%d+%%[^%d\n]*\n", still) -- no rates
     local seen = parse(prints(nil, "arena", "/shm_spec_tool_arena", "--json"))
     assert.same({ me }, seen.handles)
     assert.same({ process = worker.pid, part = "holds", count = 1, lives = false }, seen.objects[2].holders[1])
@@ -377,6 +426,19 @@ describe("shm arena, watch and top", function()
     local out = prints(nil, "top")
     assert.matches("^%d+ segments? of %S+, %d+ arenas?", out)
     assert.matches("\nturn +mutex +64 +1 +held by " .. me, out)
+  end)
+
+  it("end at once by a signal, whatever they do", function()
+    local arena <close> = assert(shm.arena("/shm_spec_tool_arena", "64K", { owned = true }))
+    arena:channel("jobs", "4K")
+    local child = process.start(process.lua, { tool, "arena", "/shm_spec_tool_arena", "-i", "3600" })
+    assert.is_true(process.await(function()
+      local maps <close> = assert(io.open(("/proc/%d/maps"):format(child.pid)))
+      return maps:read("a"):find("/shm_spec_tool_arena", 1, true) ~= nil
+    end))
+    child:kill "sigint"
+    local _, signal = child:wait()
+    assert.same({ 2, "" }, { signal, child.out .. child.err })
   end)
 
   it("print a look below the other where there is no terminal", function()

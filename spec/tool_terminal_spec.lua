@@ -151,6 +151,19 @@ describe("shm watch", function()
     has_restored(child, 0)
   end)
 
+  it("hides no change behind keys", function()
+    local child = start_screen("watch " .. name .. " --interval 1", { no_color = "1", height = 10 })
+    await_screen(child, "\n\n00000000")
+    assert.is_truthy(child.out:find("\27[H\27[K", 1, true)) -- nothing is left of a title that was longer
+    child.input:write " "
+    await_screen(child, "\n\n00000080")
+    segment:write("A", 0xa2)
+    child.input:write "j"
+    await(child, "000000a0  00 00 41*00")
+    child.input:write "q"
+    has_restored(child, 0)
+  end)
+
   it("has shorter lines where the terminal is narrower, and follows it", function()
     local child = start_screen("watch " .. name .. " --interval 1000", { height = 10 })
     await_screen(child, "\n00000010 ")
@@ -214,6 +227,20 @@ describe("shm watch", function()
 end)
 
 describe("shm top", function()
+  it("says what it has no room for", function()
+    local arena <close> = assert(shm.arena("/shm_spec_top", "64K", { owned = true }))
+    for i = 1, 20 do arena:mutex("m" .. i) end
+    for _, height in ipairs { 6, 12, 20 } do
+      local out = plain(run(tool .. "top -n 1", { height = height }))
+      local lines = select(2, out:gsub("\n", "\n")) + 1
+      assert.is_true(lines <= height, out)
+      assert.matches("%.%.%. %d+ more lines$", out)
+    end
+    local out = plain(run(tool .. "top -n 1", { height = 40 }))
+    assert.is_nil(out:find("more lines", 1, true))
+    assert.matches("\nm20 ", out)
+  end)
+
   it("shows rates, follows the terminal, and q leaves", function()
     local arena <close> = assert(shm.arena("/shm_spec_top", "64K", { owned = true }))
     local channel = arena:channel("jobs", "4K")

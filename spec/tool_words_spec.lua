@@ -45,7 +45,7 @@ describe("texts", function()
   it("are cut and wrapped by letters, whatever their bytes are", function()
     assert.same({ "abc", "ab~", "äö~", "~", "" }, { format.cut("abc", 3), format.cut("abcd", 3), format.cut("äöüß", 3),
       format.cut("abc", 1), format.cut("abc", 0) })
-    assert.equal("\xff\xff~", format.cut("\xff\xff\xff\xff", 3))
+    assert.equal("\x80\x80~", format.cut("\x80\x80\x80\x80", 3))
     assert.same({ "held by 1 lua;", "read by 2 lua,", "3 lua" }, format.wrap("held by 1 lua; read by 2 lua, 3 lua", 15))
     assert.same({ "held by", "1234567", "lua; x" }, format.wrap("held by 1234567 lua; x", 8))
   end)
@@ -60,7 +60,17 @@ describe("texts", function()
     assert.same({ "A    N", "a~  10", "    one,", "    two", "b    5" }, format.table(columns, rows(), 9))
   end)
 
+  it("are tables that come closer where that makes them fit, and whose widest column is cut", function()
+    local columns = { { title = "NAME", least = 3 }, { title = "N", right = true }, { title = "WHO", least = 2 } }
+    local function rows() return { { "abcdef", "10", "you" } } end
+    assert.same({ "NAME    N WHO", "abcdef 10 you" }, format.table(columns, rows(), 14))
+    assert.same({ "NA~   N  WHO", "ab~  10  you" }, format.table(columns, rows(), 12))
+    columns = { { title = "A" }, { title = "S", wrap = 3 } }
+    assert.same({ "A  S", "x  one two", "   six" }, format.table(columns, { { "x", "one two six" } }, 10))
+  end)
+
   it("are nothing that a terminal obeys", function()
+    assert.equal("\\xc2\\x9b31m \u{a0}", names.printable "\u{9b}31m \u{a0}")
     assert.equal("/a\\x1b\\x7f\\xff", names.printable("/a\27\127\255"))
     assert.equal("/ä", names.printable("/ä"))
   end)
@@ -96,6 +106,17 @@ describe("the state of an object", function()
     local waiter = { process = me, part = "waits", count = 1, lives = true }
     assert.matches("70 of 100 are there; waiting: ", line_of { kind = "barrier", count = 100, holders = { waiter },
       more = 69 })
+  end)
+
+  it("says who waits", function()
+    local function channel(fields)
+      fields.used, fields.capacity, fields.sent, fields.received = 0, 64, 0, 0
+      return line_of { kind = "channel", stat = fields }
+    end
+    assert.matches(" 0%% +receivers wait$", channel { receivers_wait = true })
+    assert.matches(" 0%% +senders wait$", channel { senders_wait = true })
+    assert.matches(" 0%% +receivers and senders wait$", channel { receivers_wait = true, senders_wait = true })
+    assert.matches(" 0%% +finished$", channel { finished = true })
   end)
 
   it("is that of the dead, too", function()

@@ -21,8 +21,8 @@ end
 
 -- Bytes that a terminal would obey, or cannot show, as \xNN.
 function names.printable(text)
-  local function escape(byte) return ("\\x%02x"):format(byte:byte()) end
-  text = text:gsub("[%c\127]", escape)
+  local function escape(bytes) return (bytes:gsub(".", function(byte) return ("\\x%02x"):format(byte:byte()) end)) end
+  text = text:gsub("[%c\127]", escape):gsub("\xc2[\x80-\x9f]", escape) -- U+0080 to U+009F, which are controls, too
   return utf8.len(text) and text or (text:gsub("[\128-\255]", escape))
 end
 

@@ -1,4 +1,5 @@
 -- processes.lua: what /proc says of processes: their commands, and which POSIX objects they have mapped.
+local names = require "cli.names"
 local uv = require "luv"
 
 local processes = {}
@@ -11,7 +12,7 @@ end
 -- The command of a process; nil where there is no such process.
 function processes.command(pid)
   local text = read("/proc/" .. pid .. "/comm")
-  return text and text:gsub("\n$", ""):gsub("%c", "?") or nil
+  return text and names.printable((text:gsub("\n$", "")))
 end
 
 -- "4711 lua5.4", or "4711 (gone)".

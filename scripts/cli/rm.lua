@@ -53,7 +53,7 @@ function rm.run(options)
     else
       failed = failed + 1
       output.flush()
-      io.stderr:write("shm: ", (message:gsub("%c", "?")), "\n")
+      io.stderr:write("shm: ", names.printable(message), "\n")
     end
   end
   return failed > 0 and 1 or 0

@@ -28,10 +28,10 @@ local function set_creator(stat, inspection)
   end
 end
 
--- Nobody has it, and who made it is dead. Of what we cannot know, it is not so.
+-- Nobody has it, and who made it is dead. Of what we cannot know, it is not so; whose mappings we may not see, an
+-- arena may still name.
 local function is_orphan(stat, inspection)
-  return not stat.removed and stat.attached == 0 and stat.creator_lives == false
-    and (stat.backing == "sysv" or inspection ~= nil and #inspection.handles == 0)
+  return stat.attached == 0 and stat.creator_lives == false and (not inspection or #inspection.handles == 0)
 end
 
 -- shm.list(), each with: attached, creator, creator_lives, command, owner, arena, orphan; `inspection` beside.

@@ -20,9 +20,6 @@ function top.describe(command)
     :argname("N"):convert(commandline.whole)
 end
 
--- What tells a segment from another of its name.
-local function identity(stat) return stat.name and stat.name .. " " .. stat.ino or stat.id end
-
 local function title(list, inspections, width)
   local bytes, arenas = 0, 0
   for _, stat in ipairs(list) do
@@ -65,8 +62,8 @@ local function drawer()
     for _, stat in ipairs(list) do
       local inspection = inspections[stat]
       if inspection then
-        add_arena(arenas, stat, inspection, past[identity(stat)], seconds, width)
-        next_past[identity(stat)] = objects.by_name(inspection)
+        add_arena(arenas, stat, inspection, past[stat.name or stat.id], seconds, width)
+        next_past[stat.name or stat.id] = objects.by_name(inspection)
       end
     end
     past, looked = next_past, now

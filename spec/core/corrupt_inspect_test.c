@@ -118,6 +118,32 @@ static void test_nor_do_many(void **state) {
   assert_child_passes(tell_many, 0);
 }
 
+/* What is too small for a directory is no arena, whatever its header says; and behind the places of
+ * the directory is no object, though one could be read there. */
+static void tell_of_another_size(int unused) {
+  (void)unused;
+  unsigned sound;
+  begin_copy(0);
+  memcpy(copy.memory, copy.pristine, SIZE);
+  size_t members = 256 + (size_t)SIZE / 2048 * 128;
+  memcpy(copy.memory + members, copy.memory + 256, 128);
+  EXPECT(look_at_all(&copy.segment, &sound) == 0 && sound == 9);
+  size_t length;
+  uint64_t small = PAGE;
+  unsigned char *memory = map_to_end(1, PAGE, &length);
+  memcpy(memory, copy.pristine, PAGE);
+  memcpy(memory + 16, &small, sizeof small);
+  shmx_segment segment = {.object = {.data = memory, .size = PAGE}};
+  EXPECT(look_at_all(&segment, &sound) == -EPROTOTYPE);
+  unmap_to_end(1, memory, length);
+  end_copy();
+}
+
+static void test_places_are_counted_by_the_size_of_the_segment(void **state) {
+  (void)state;
+  assert_child_passes(tell_of_another_size, 0);
+}
+
 /* Without lies, all of it can be looked at: else the tests above would show nothing. */
 static void look_at_the_truth(int unused) {
   (void)unused;
@@ -137,6 +163,7 @@ static void test_the_truth_is_looked_at_and_left(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(test_the_truth_is_looked_at_and_left, nothing_left),
+      cmocka_unit_test_teardown(test_places_are_counted_by_the_size_of_the_segment, nothing_left),
       cmocka_unit_test_teardown(test_no_word_does_harm_whatever_it_says, nothing_left),
       cmocka_unit_test_teardown(test_nor_do_many, nothing_left),
   };

@@ -4,7 +4,11 @@
  */
 #include "looking.h"
 
+#include "os/futex.h"
 #include "os/process.h"
+#include "os/sleepers.h"
+
+#include <sys/mman.h>
 
 enum { SIZE = 60000, LOOKS = 3000 };
 
@@ -166,6 +170,56 @@ static void test_holders_are_seen_alive_and_dead(void **state) {
   assert_child_passes(see_holders, 0);
 }
 
+/* ---- who sleeps ---- */
+
+enum { SLEEPS_AT = PAGE + 8 };
+
+static unsigned char *map_pages(int fd) {
+  unsigned char *data = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  EXPECT(data != MAP_FAILED);
+  return data;
+}
+
+/* On the second page, which is a mapping of its own since the first one may not be written. */
+static void sleep_there(int fd) {
+  unsigned char *data = map_pages(fd);
+  EXPECT(mprotect(data, PAGE, PROT_READ) == 0);
+  for (;;)
+    shmx_futex_wait((uint32_t *)(void *)(data + SLEEPS_AT), 0, SHMX_FOREVER);
+}
+
+static bool may_look(pid_t process) {
+  char path[32], line[16];
+  snprintf(path, sizeof path, "/proc/%d/syscall", (int)process);
+  FILE *file = fopen(path, "re");
+  bool may = file != NULL && fgets(line, sizeof line, file) != NULL;
+  if (file != NULL) fclose(file);
+  return may;
+}
+
+static void see_sleeper(int unused) {
+  (void)unused;
+  shmx_sleeper found[4];
+  int fd = memfd_create("shm-spec", MFD_CLOEXEC), other = memfd_create("shm-spec", MFD_CLOEXEC);
+  EXPECT(fd >= 0 && other >= 0 && ftruncate(fd, 2 * PAGE) == 0 && ftruncate(other, 2 * PAGE) == 0);
+  unsigned char *data = map_pages(fd), *elsewhere = map_pages(other);
+  pid_t child = start_child(sleep_there, fd);
+  if (!may_look(child)) _exit(SKIP);
+  while (shmx_sleepers_find((uint32_t)child, data, 2 * PAGE, found, 4) == 0) {
+  }
+  EXPECT(found[0].thread == (uint32_t)child && found[0].offset == SLEEPS_AT);
+  EXPECT(shmx_sleepers_find((uint32_t)child, data, PAGE, found, 4) == 0);
+  EXPECT(shmx_sleepers_find((uint32_t)child, data, 2 * PAGE, found, 0) == 0);
+  EXPECT(shmx_sleepers_find((uint32_t)child, elsewhere, 2 * PAGE, found, 4) == 0);
+  kill_child(child);
+  EXPECT(shmx_sleepers_find((uint32_t)child, data, 2 * PAGE, found, 4) == 0);
+}
+
+static void test_who_sleeps_is_seen_by_where(void **state) {
+  (void)state;
+  assert_child_passes(see_sleeper, 0);
+}
+
 /* ---- memory that goes ---- */
 
 /* What is there is looked at; behind it there is nothing, which is no SIGBUS. Where only objects
@@ -236,6 +290,7 @@ int main(void) {
       cmocka_unit_test(test_a_list_is_bounded),
       cmocka_unit_test(test_one_may_have_several_parts),
       cmocka_unit_test_teardown(test_holders_are_seen_alive_and_dead, nothing_left),
+      cmocka_unit_test_teardown(test_who_sleeps_is_seen_by_where, nothing_left),
       cmocka_unit_test_teardown(test_truncated_memory_is_an_error, nothing_left),
       cmocka_unit_test_teardown(test_changing_memory_is_looked_at, nothing_left),
   };
