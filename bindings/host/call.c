@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 static lua_State *interrupted; /* the state that a signal is for */
@@ -45,7 +46,7 @@ void call_stop_on_signals(lua_State *L) {
   interrupted = L;
   is_worker = true;
   struct sigaction action = {.sa_handler = on_stop}; /* no SA_RESTART: reading ends, too */
-  sigemptyset(&action.sa_mask);
+  sigfillset(&action.sa_mask); /* of two that come at once, the first is heard first */
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
     struct sigaction before;
     sigaction(signals[i], NULL, &before);
@@ -98,8 +99,9 @@ int call_report(lua_State *L, const struct options *options, int status) {
   if (status == LUA_OK) return status;
   const char *message = lua_tostring(L, -1);
   if (call_stopped_by() == 0) {
-    if (options->program != NULL) lua_writestringerror("%s: ", options->program);
-    lua_writestringerror("%s\n", message != NULL ? message : "(error message is no string)");
+    if (message == NULL) message = "(error message is no string)";
+    const char *name = options->program; /* one write: processes do not mix */
+    fprintf(stderr, "%s%s%s\n", name != NULL ? name : "", name != NULL ? ": " : "", message);
   }
   lua_pop(L, 1);
   return status;

@@ -46,7 +46,7 @@ static int run_group(const struct options *options) {
   shmx_options creation = {.flags = SHMX_NORESERVE};
   int status = shmx_arena_open(&arena, shmx_anonymous(), options->arena, &creation);
   if (status != 0) {
-    say(options, "the arena of %zu bytes %s; choose another --arena", options->arena,
+    say(options, "the arena of %zu bytes %s; say a smaller --arena", options->arena,
         shmx_error_text(status));
     return EXIT_FAILURE;
   }
