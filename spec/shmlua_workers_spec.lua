@@ -85,6 +85,7 @@ describe("workers", function()
       [{ "-j2", "-i" }] = "'-i' is not for workers, who cannot all have the terminal",
       [{ "--arena=1M", "x.lua" }] = "'--arena=1M' is for workers: say -j N, too",
       [{ "-j2", "--arena=8191" }] = "'--arena=8191' is not bytes, at least 8192, or a number with K, M, G or T",
+      [{ "-j2", "--arena=1X" }] = "'--arena=1X' is not bytes, at least 8192, or a number with K, M, G or T",
       [{ "-j2", "--arena=99999999999T" }] =
         "'--arena=99999999999T' is not bytes, at least 8192, or a number with K, M, G or T",
       [{ "-j2", "--restart=x" }] = "'--restart=x' is not a number of restarts",
@@ -105,6 +106,12 @@ describe("workers", function()
     wrong:wait()
     assert.equal(1, wrong.code)
     assert.equal("shmlua: stdin:1: unexpected symbol near <eof>\n", wrong.err)
+  end)
+
+  it("are not started for an arena that the machine does not have", function()
+    local result = process.run(shmlua, { "-j2", "--arena=8388607T", "-e", "print(1)" })
+    assert.same({ 1, "" }, { result.code, result.out })
+    assert.matches("^shmlua: the arena of 9223370937343148032 bytes [^\n]*; say a smaller %-%-arena\n$", result.err)
   end)
 
   it("all run a script that comes from a pipe, with its arguments", function()
@@ -128,6 +135,50 @@ describe("a group", function()
     result = run("-j 2", [[if index == 1 then error "boom" end arena:channel("c", "1K"):receive()]])
     assert.equal(1, result.code)
     assert.matches("boom\nstack traceback:.*shmlua: worker 1 %(pid %d+%) failed with exit code 1\n$", result.err)
+  end)
+
+  it("tells of errors without mixing them", function()
+    local result = run("-j 8", [[arena:barrier("all", 8):wait() error("boom " .. index, 0)]])
+    local count = select(2, result.err:gsub("%f[^\n\0]shmlua: boom %d\nstack traceback:\n", ""))
+    assert.equal(count, select(2, result.err:gsub("boom", "")))
+    assert.is_true(count >= 1)
+  end)
+
+  it("ends in order where nobody reads its reports", function()
+    local result = process.run("bash", { "-c", shmlua .. [[ -j2 --restart --grace=1000 -e '
+      local worker = require "shm".worker
+      local last <close> = setmetatable({}, { __close = function() print("closed", worker.index) end })
+      local crashes = worker.arena:array("crashes", "i32", 1)
+      if worker.index == 1 and crashes:fetch_add(1, 1) == 0 then os.execute "kill -KILL $PPID" end
+      while true do end' 2> >(:); echo $?]] })
+    local lines = lines_of(result.out)
+    assert.same({ tostring(128 + 13), "closed\t2" }, { lines[1], lines[#lines] })
+  end)
+
+  it("is stopped by Ctrl-C also where a worker waits for what it has started", function()
+    local self = start("-j 2 --grace=1000", [[
+      print "ready"
+      while true do os.execute "exec sleep 0.1" end]])
+    for _ = 1, 2 do assert.equal("ready", self:line()) end
+    self:kill("sigint")
+    self:wait()
+    assert.equal(2, self.signal)
+    assert.same({ "closed\t1", "closed\t2" }, lines_of(self.out))
+  end)
+
+  it("says that a worker cannot be started", function()
+    local user = uv.getuid() == 0 and 65534 or nil
+    local result = process.run("bash", { "-c", "ulimit -u 1; exec " .. shmlua .. " -j3 -e 'while true do end'" },
+      { uid = user, gid = user })
+    assert.equal(1, result.code)
+    assert.matches("^shmlua: worker 1 cannot be started: [^\n]+; try fewer, or see ulimit %-u\n$", result.err)
+  end)
+
+  it("goes on where a worker closes its output, which Lua does not let it do", function()
+    local result = run("-j 2", [[if index == 1 then print(io.stdout:close()) end print "still there"]])
+    assert.equal(0, result.code)
+    assert.same({ "closed\t1", "closed\t2", "nil\tcannot close standard file", "still there", "still there" },
+      lines_of(result.out))
   end)
 
   it("goes on where a worker ends well, also by os.exit", function()
@@ -174,9 +225,12 @@ describe("a group", function()
 
   it("kills who loops through SIGTERM, or is stopped, after the grace time", function()
     local self = start("-j 2 --grace=0.2", [[
-      print("ready", ]] .. own_pid .. [[)
-      if index == 2 then crash "STOP" end
-      while true do pcall(function() while true do end end) end]])
+      local function ready()
+        ready = function() end
+        print("ready", ]] .. own_pid .. [[)
+        if index == 2 then crash "STOP" end
+      end
+      while true do pcall(function() ready() while true do end end) end]])
     local pids = { self:line():match("%d+"), self:line():match("%d+") }
     self:kill("sigterm")
     self:wait()
