@@ -37,11 +37,13 @@ describe("shmlua at a terminal", function()
       await ">> "
       tell "print('turn', i) end\r"
       await "turn\t2\r\n"
+      await "> "
       tell "error 'boom'\r"
       await "\nstdin:1: boom\r\nstack traceback:"
       await "> "
       tell "= x\r"
       await "20\r\n"
+      await "> "
       await "> "
       tell "\4"
       finish(0)
@@ -60,6 +62,7 @@ describe("shmlua at a terminal", function()
     await "> "
     tell "1 + 41\r"
     await "42\r\n"
+    await "> "
     tell "\4"
     finish(0)
   end)
@@ -77,7 +80,7 @@ describe("shmlua at a terminal", function()
 
   it("ends a group by Ctrl-C, whose workers wait for what they have started", function()
     talk(shmlua .. " -j 2 --grace=1000 -e '" .. closing
-      .. "while true do os.execute \"echo ready; exec sleep 1000\" end'")
+      .. "os.execute \"echo ready; exec sleep 1000\" while true do end'")
     for _ = 1, 2 do await "ready" end
     tell "\3"
     finish(128 + 2)
