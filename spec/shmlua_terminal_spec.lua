@@ -37,7 +37,6 @@ describe("shmlua at a terminal", function()
       await ">> "
       tell "print('turn', i) end\r"
       await "turn\t2\r\n"
-      await "> "
       tell "error 'boom'\r"
       await "\nstdin:1: boom\r\nstack traceback:"
       await "> "
