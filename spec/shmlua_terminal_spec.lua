@@ -27,23 +27,19 @@ describe("shmlua at a terminal", function()
     it("reads statements, and goes on after errors" .. options, function()
       talk(shmlua .. options)
       await "Lua 5.4"
-      await "> "
       tell "x = 20\r"
-      await "> "
       tell "x + 1\r"
       await "21\r\n"
-      await "> "
       tell "for i = 1, 2 do\r"
       await ">> "
       tell "print('turn', i) end\r"
       await "turn\t2\r\n"
       tell "error 'boom'\r"
       await "\nstdin:1: boom\r\nstack traceback:"
-      await "> "
       tell "= x\r"
       await "20\r\n"
-      await "> "
-      await "> "
+      tell "_PROMPT = 'the la' .. 'st> '\r"
+      await "the last> "
       tell "\4"
       finish(0)
     end)
@@ -58,10 +54,8 @@ describe("shmlua at a terminal", function()
       tell "\3"
       await "interrupted!"
     end
-    await "> "
-    tell "1 + 41\r"
-    await "42\r\n"
-    await "> "
+    tell "_PROMPT = 'the la' .. 'st> '\r"
+    await "the last> "
     tell "\4"
     finish(0)
   end)
