@@ -42,6 +42,11 @@ local function lives(pid)
   return file ~= nil and not file:read("a"):find("%) [ZX] ")
 end
 
+local function sleeps(pid)
+  local file <close> = io.open("/proc/" .. pid .. "/stat")
+  return file ~= nil and file:read("a"):find("%) S ") ~= nil
+end
+
 local function await_end(pids)
   return process.await(function()
     for _, pid in ipairs(pids) do
@@ -237,6 +242,30 @@ describe("a group", function()
     assert.equal(15, self.signal)
     assert.matches("shmlua: worker 1 %(pid %d+%) has not ended in 0.2 seconds, and is killed\n", self.err)
     assert.is_true(await_end(pids))
+  end)
+
+  it("writes all that a worker says on its way out, also when other signals come meanwhile", function()
+    local gate = os.tmpname() -- nobody reads while it is there
+    finally(function() os.remove(gate) end)
+    local script = ([[
+      io.stdout:setvbuf "no"
+      local said <close> = setmetatable({}, { __close = function()
+        for _ = 1, 1000 do io.write(("x"):rep(1000)) end
+      end })
+      io.stderr:write(%s, "\n")
+      while true do end]]):format(own_pid)
+    local reader = ("while [ -e %s ]; do sleep 0.01; done; wc -c"):format(gate)
+    local self = process.start("sh", { "-c", '"$0" -j 1 --grace=1000 -e "$1" | sh -c "$2"', shmlua, script,
+      reader })
+    assert.is_true(process.await(function() return self.err:find "\n" ~= nil end))
+    local worker = tonumber(self.err)
+    uv.kill(worker, "sigterm")
+    assert.is_true(process.await(function() return sleeps(worker) end)) -- the pipe is full
+    uv.kill(worker, "sigint")
+    uv.kill(worker, "sighup")
+    os.remove(gate)
+    self:wait()
+    assert.equal("1000000\n", self.out)
   end)
 
   it("raises one error in a worker, whose way out another signal does not break off", function()

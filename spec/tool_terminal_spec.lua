@@ -1,6 +1,7 @@
 -- tool_terminal_spec.lua: the tool `shm` on a terminal, which script(1) makes: colour, keys, watch, top.
 local shm = require "shm"
 local process = require "spec.support.process"
+local terminal = require "spec.support.terminal"
 local uv = require "luv"
 
 local tool = process.lua .. " " .. uv.cwd() .. "/scripts/shm "
@@ -8,35 +9,14 @@ local name = "/shm_spec_terminal"
 
 local ENTER, LEAVE = "\27[?1049h\27[?25l", "\27[?25h\27[?1049l"
 
--- Runs shell commands on a terminal of 100 columns and 30 lines, or of others.
-local function start(command, options)
-  options = options or {}
-  local size = ("stty cols %d rows %d; "):format(options.width or 100, options.height or 30)
-  local env = { TERM = "xterm", NO_COLOR = options.no_color or false, SHELL = "/bin/sh" }
-  return process.start("script", { "-qec", size .. command, "/dev/null" }, { env = env })
-end
+local start, await, plain = terminal.start, terminal.await, terminal.plain
 
-local function run(command, options)
-  local child = start(command, options)
-  -- Who has nothing to say to it must not say that it is the end: that would be Ctrl-D.
-  assert.is_true(process.await(function() return child.code ~= nil end), child.out)
-  child:wait()
-  return child.out
-end
-
-local function await(child, text, from)
-  local function found() return child.out:find(text, from or 1, true) end
-  assert.is_true(process.await(function() return found() ~= nil end), text .. " is not in: " .. child.out)
-  return select(2, found())
-end
+local function run(command, options) return terminal.finish(start(command, options)) end
 
 -- What was drawn last, without colour.
 local function screen_of(child)
-  local text = child.out:match(".*\27%[H(.*)$") or ""
-  return (text:gsub("\27%[[%d;?]*%a", ""):gsub("\r", ""))
+  return plain(child.out:match(".*\27%[H(.*)$") or "")
 end
-
-local function plain(text) return (text:gsub("\27%[[%d;?]*%a", ""):gsub("\r", "")) end
 
 -- Awaits a screen that has this.
 local function await_screen(child, pattern)
@@ -51,8 +31,7 @@ end
 
 -- The screen has ended with this code, and the terminal is as it was.
 local function has_restored(child, code)
-  assert.is_true(process.await(function() return child.code ~= nil end), child.out)
-  child:wait()
+  terminal.finish(child)
   assert.is_truthy(child.out:find(ENTER, 1, true))
   local before, rest = child.out:match("^(%S+)\r\npid (.*)$")
   local behind = rest:match(".*" .. LEAVE:gsub("%p", "%%%0") .. "(.*)$")
@@ -167,10 +146,10 @@ describe("shm watch", function()
   it("has shorter lines where the terminal is narrower, and follows it", function()
     local child = start_screen("watch " .. name .. " --interval 1000", { height = 10 })
     await_screen(child, "\n00000010 ")
-    local terminal = uv.fs_readlink(("/proc/%s/fd/0"):format(child.out:match("pid (%d+)")))
+    local device = uv.fs_readlink(("/proc/%s/fd/0"):format(child.out:match("pid (%d+)")))
     for _, case in ipairs { { 60, "\n00000008 [^\n]*\n00000010 " }, { 40, "\n00000004 " }, { 120, "\n00000010 " } } do
       local at = #child.out
-      process.run("stty", { "-F", terminal, "cols", tostring(case[1]) })
+      process.run("stty", { "-F", device, "cols", tostring(case[1]) })
       assert.is_true(process.await(function()
         return child.out:find("\27[H", at + 1, true) and screen_of(child):find("\n\n00000000 [^\n]*" .. case[2]) ~= nil
       end), screen_of(child))
