@@ -106,7 +106,7 @@ describe("the completion", function()
       COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
       _%s
       printf '%%s\n' "${COMPREPLY[@]}"]]):format(root, tool)
-    local result = process.run("bash", { "-c", script, "bash", table.unpack(words) })
+    local result = process.run("bash", { "--norc", "-c", script, "bash", table.unpack(words) })
     assert.equal("", result.err)
     local set = {}
     for line in result.out:gmatch("[^\n]+") do set[line] = true end
@@ -145,7 +145,7 @@ describe("the completion", function()
     local odd <close> = assert(shm.create("/shm_spec_$(echo >&2 obeyed)`echo obeyed >&2`;*", 10, { owned = true }))
     local reply = next(complete("shm", "read", "/shm_spec_"))
     assert.equal("/shm_spec_$(echo >&2 obeyed)`echo obeyed >&2`;*\n",
-      process.run("bash", { "-c", "printf '%s\\n' " .. reply }).out)
+      process.run("bash", { "--norc", "-c", "printf '%s\\n' " .. reply }).out)
     assert.equal(10, #odd)
   end)
 
