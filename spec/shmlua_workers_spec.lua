@@ -38,14 +38,15 @@ local function lines_of(text)
   return list
 end
 
-local function lives(pid)
+-- A letter: "R" runs, "S" sleeps, "T" is stopped, "Z" and "X" are dead; nil: there is none.
+local function state_of(pid)
   local file <close> = io.open("/proc/" .. pid .. "/stat")
-  return file ~= nil and not file:read("a"):find("%) [ZX] ")
+  return file and file:read("a"):match("%) (%a) ")
 end
 
-local function sleeps(pid)
-  local file <close> = io.open("/proc/" .. pid .. "/stat")
-  return file ~= nil and file:read("a"):find("%) S ") ~= nil
+local function lives(pid)
+  local state = state_of(pid)
+  return state ~= nil and state ~= "Z" and state ~= "X"
 end
 
 local function await_end(pids)
@@ -231,6 +232,35 @@ describe("a group", function()
     end)
   end
 
+  it("starts who crashes again and again ten times a second at most", function()
+    local began = uv.hrtime()
+    assert.equal(128 + 9, run("-j 1 --restart=4", "crash 'KILL'").code)
+    assert.is_true(uv.hrtime() - began >= 0.4e9)
+  end)
+
+  it("lets a worker that is stopped hear that it is to end", function()
+    local self = start("-j 1 --grace=1000", [[print(]] .. own_pid .. [[) crash "STOP" while true do end]])
+    local worker = tonumber(self:line())
+    assert.is_true(process.await(function() return state_of(worker) == "T" end))
+    self:kill "sigterm"
+    self:wait()
+    assert.same({ 15, "closed\t1\n", "" }, { self.signal, self.out, self.err })
+  end)
+
+  it("tells of what fails after a signal was heard", function()
+    local self = start("-j 1", [[pcall(function() print "ready" while true do end end) error "boom"]])
+    assert.equal("ready", self:line())
+    self:kill "sigterm"
+    self:wait()
+    assert.matches("^shmlua: [^\n]*boom\n", self.err)
+  end)
+
+  it("has nothing of ours where its standard files are closed", function()
+    local result = process.run("sh", { "-c", [["$0" -j 1 -e 'os.execute [=[
+      for i in 0 1; do readlink /proc/$PPID/fd/$i >&2; done]=]' <&- >&-]], shmlua })
+    assert.same({ 0, "/dev/null\n/dev/null\n" }, { result.code, result.err })
+  end)
+
   it("kills who loops through SIGTERM, or is stopped, after the grace time", function()
     local self = start("-j 2 --grace=0.2", [[
       local function ready()
@@ -263,7 +293,7 @@ describe("a group", function()
     assert.is_true(process.await(function() return self.err:find "\n" ~= nil end))
     local worker = tonumber(self.err)
     uv.kill(worker, "sigterm")
-    assert.is_true(process.await(function() return sleeps(worker) end)) -- the pipe is full
+    assert.is_true(process.await(function() return state_of(worker) == "S" end)) -- the pipe is full
     uv.kill(worker, "sigint")
     uv.kill(worker, "sighup")
     os.remove(gate)

@@ -1,5 +1,7 @@
-/* options.c: reads the command line: lua5.4's options, and those for workers. Touches libc. */
+/* options.c: reads the command line: lua5.4's options, and those for workers. Touches libc, lua.h.
+ */
 #include "host/options.h"
+#include "lua/shmx_lua.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <lua.h>
 
 enum { ARENA_MIN = 8192, DEFAULT_GRACE = 5 };
 
@@ -229,4 +233,9 @@ bool options_read(struct options *options, int argc, char **argv) {
   options->script = i < argc ? i : argc;
   options->has_script = i < argc;
   return check(options, group);
+}
+
+void options_print_version(void) {
+  printf("%s, %s\n", SHMX_LUA_VERSION, LUA_COPYRIGHT);
+  fflush(stdout);
 }

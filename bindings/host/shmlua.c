@@ -7,20 +7,12 @@
 #include "host/options.h"
 #include "host/script.h"
 #include "host/supervise.h"
-#include "lua/shmx_lua.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <lua.h>
-
-void options_print_version(void) {
-  printf("%s, %s\n", SHMX_LUA_VERSION, LUA_COPYRIGHT);
-  fflush(stdout);
-}
 
 /*
  * Somebody may have closed standard input or output: what is opened next, the memory that all
