@@ -25,8 +25,8 @@ PEER_SOURCES = $(sort $(wildcard spec/support/peer_*.c))
 HOST_SOURCES = $(sort $(wildcard spec/support/host_*.c))
 TEST_SOURCES = $(sort $(wildcard spec/core/*_test.c))
 FUZZ_SOURCES = $(sort $(wildcard spec/fuzz/*.c))
-LUA_HOSTS = spec/support/lowlevel.c spec/support/gcstress.c scripts/bench/baseline.c \
-  scripts/bench/locks.c scripts/bench/channels.c scripts/bench/tables.c \
+LUA_HOSTS = spec/support/lowlevel.c spec/support/gcstress.c spec/support/counter.c \
+  scripts/bench/baseline.c scripts/bench/locks.c scripts/bench/channels.c scripts/bench/tables.c \
   scripts/bench/topics.c scripts/bench/zeromq.c scripts/bench/lmdb.c scripts/bench/redis.c \
   scripts/bench/redis_list.c
 EMBED_SOURCES = scripts/examples/embed/embed.c
@@ -55,7 +55,7 @@ TESTS = $(TEST_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
 BUILD_PACKAGES = gcc libc6-dev lua5.4 liblua5.4-dev libmsgpuck-dev libxxhash-dev
 DEMO_PACKAGES = $(BUILD_PACKAGES) lua-luv lua-argparse
 TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted lua-cqueues libcmocka-dev luarocks pkg-config spin \
-  util-linux groff-base
+  util-linux groff-base valgrind
 LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck libzmq3-dev liblmdb-dev
 BENCH_PACKAGES = $(DEMO_PACKAGES) g++ libboost-dev libzmq3-dev python3-numpy
 PEERS_PACKAGES = liblmdb-dev redis-tools php-cli php-apcu nginx libnginx-mod-http-lua perl \
@@ -79,7 +79,7 @@ BUSTED = $(LUA) $$(command -v busted) --pattern=_spec --helper=spec/support/guar
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: always help all man demo test lint asan torture fuzz bench bench-peers plots \
+.PHONY: always help all man demo test lint asan torture fuzz accept bench bench-peers plots \
   install uninstall clean setup-% programs check threads contestants
 
 all: $(LIBRARIES) $(BUILD)/shmlua ## build the module (shm.so), the library (libshmx), shmlua, into build/
@@ -126,6 +126,10 @@ fuzz: setup-fuzz ## fuzz the memory of arenas, queues and dicts (10 minutes each
 	  $(BUILD)/fuzz/spec/$${target}_fuzz -fork=$(JOBS) -max_total_time=$(SECONDS) -max_len=600 \
 	  -timeout=10 -artifact_prefix=$(BUILD)/fuzz/$$target- $(BUILD)/fuzz/corpus/$$target \
 	  spec/fuzz/corpus/$$target || exit 1; done
+
+accept: setup-test ## accept what the hottest operations cost now, in instructions (spec/instructions.txt)
+	@$(MAKE) --no-print-directory $(BUILD)/spec/counter
+	@$(RUN) $(LUA) spec/support/instructions.lua
 
 bench: setup-bench ## measure, beside what the machine can do and what others have (3 minutes)
 	@$(MAKE) --no-print-directory contestants
@@ -218,8 +222,8 @@ threads: $(filter $(BUILD)/spec/threads%,$(TESTS))
 	@for test in $^; do TSAN_OPTIONS=halt_on_error=1 spec/support/isolate $$test || exit 1; done
 
 programs: $(LIBRARIES) $(BUILD)/shmlua $(PEERS) $(HOSTS) $(TESTS) $(BUILD)/spec/arena_replay \
-  $(BUILD)/spec/queue_replay $(BUILD)/spec/dict_replay $(BUILD)/spec/lowlevel.so $(BUILD)/spec/baseline.so \
-  $(BUILD)/spec/gcstress
+  $(BUILD)/spec/queue_replay $(BUILD)/spec/dict_replay $(BUILD)/spec/lowlevel.so \
+  $(BUILD)/spec/baseline.so $(BUILD)/spec/gcstress $(BUILD)/spec/counter
 
 # ---- from sources to libraries ----
 
@@ -256,9 +260,14 @@ $(BUILD)/libshmx_lua.a: $(LUA_OBJECTS)
 $(BUILD)/shmlua: $(SHMLUA_OBJECTS) $(BUILD)/libshmx_lua.a $(BUILD)/libshmx.a
 	$(CC) $(ALL_FLAGS) $(LDFLAGS) $^ -o $@ -l$(LUA) -lm -ldl
 
-$(BUILD)/man/%: $(wildcard scripts/man/*.lua scripts/cli/*.lua) bindings/meta/shm.lua
+MAN_SOURCES = $(wildcard scripts/man/*.lua scripts/cli/*.lua) bindings/meta/shm.lua
+$(BUILD)/man/%: $(MAN_SOURCES)
 	@mkdir -p $(@D)
 	$(LUA) scripts/man/man.lua $* >$@
+
+$(BUILD)/man/shmlua.1: $(MAN_SOURCES) $(BUILD)/shmlua
+	@mkdir -p $(@D)
+	$(BUILD)/shmlua --help | $(LUA) scripts/man/man.lua shmlua.1 >$@
 
 # Peers are plain C programs, as the documents have them: no sanitizer, no library of ours.
 $(BUILD)/spec/peer_%: spec/support/peer_%.c
@@ -301,7 +310,12 @@ $(BUILD)/spec/gcstress: $(BUILD)/obj/spec/support/gcstress.o
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) -rdynamic $^ -o $@ -l$(LUA) -lm -ldl
 
-$(BUILD)/spec/baseline.so $(BUILD)/spec/redis.so $(BUILD)/spec/redis_list.so: $(BUILD)/spec/%.so: $(BUILD)/obj/scripts/bench/%.o
+$(BUILD)/spec/counter: $(BUILD)/obj/spec/support/counter.o $(BUILD)/libshmx_lua.a $(BUILD)/libshmx.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) -no-pie -Wl,--wrap=luaS_hash,--wrap=shmx_random $^ -o $@ -l:lib$(LUA).a -lm -ldl
+
+$(BUILD)/spec/baseline.so $(BUILD)/spec/redis.so $(BUILD)/spec/redis_list.so: $(BUILD)/spec/%.so: \
+  $(BUILD)/obj/scripts/bench/%.o
 	@mkdir -p $(@D)
 	$(LINK_SHARED) $^ -o $@
 

@@ -39,8 +39,8 @@ end
 describe("make", function()
   it("help has a line for each target", function()
     local help = make("help").out
-    local targets = { "help", "all", "man", "demo", "test", "lint", "asan", "torture", "fuzz", "bench",
-      "bench-peers", "plots", "install", "uninstall", "clean" }
+    local targets = { "help", "all", "man", "demo", "test", "lint", "asan", "torture", "fuzz", "accept",
+      "bench", "bench-peers", "plots", "install", "uninstall", "clean" }
     for _, target in ipairs(targets) do
       assert.matches("\n?" .. target:gsub("%-", "%%-") .. " +%l[^\n]+\n", help)
     end
@@ -236,6 +236,10 @@ describe("an installation", function()
         shmx_arena *moved = shmx_lua_push_arena(L, &arena);
         lua_setglobal(L, "arena");
         if (arena.segment.object.data != NULL || object.arena != moved) return 5;
+        shmx_segment mine = {0};
+        if (shmx_segment_create(&mine, shmx_anonymous(), 100, NULL) != 0) return 10;
+        if (shmx_lua_push_segment(L, &mine)->object.data == NULL || mine.object.data != NULL) return 11;
+        lua_setglobal(L, "mine");
         shmx_segment *segment = shmx_lua_push_segment(L, NULL);
         if (shmx_segment_create(segment, shmx_anonymous(), 100, NULL) != 0) return 6;
         lua_setglobal(L, "segment");

@@ -1,5 +1,6 @@
 -- shmlua_workers_spec.lua: shmlua -j N: workers share an arena; who crashes, fails, forks, or will not end.
 local process = require "spec.support.process"
+local sandbox = require "spec.support.sandbox"
 local uv = require "luv"
 
 local shmlua = process.build .. "/shmlua"
@@ -37,9 +38,15 @@ local function lines_of(text)
   return list
 end
 
-local function lives(pid)
+-- A letter: "R" runs, "S" sleeps, "T" is stopped, "Z" and "X" are dead; nil: there is none.
+local function state_of(pid)
   local file <close> = io.open("/proc/" .. pid .. "/stat")
-  return file ~= nil and not file:read("a"):find("%) [ZX] ")
+  return file and file:read("a"):match("%) (%a) ")
+end
+
+local function lives(pid)
+  local state = state_of(pid)
+  return state ~= nil and state ~= "Z" and state ~= "X"
 end
 
 local function await_end(pids)
@@ -85,6 +92,7 @@ describe("workers", function()
       [{ "-j2", "-i" }] = "'-i' is not for workers, who cannot all have the terminal",
       [{ "--arena=1M", "x.lua" }] = "'--arena=1M' is for workers: say -j N, too",
       [{ "-j2", "--arena=8191" }] = "'--arena=8191' is not bytes, at least 8192, or a number with K, M, G or T",
+      [{ "-j2", "--arena=1X" }] = "'--arena=1X' is not bytes, at least 8192, or a number with K, M, G or T",
       [{ "-j2", "--arena=99999999999T" }] =
         "'--arena=99999999999T' is not bytes, at least 8192, or a number with K, M, G or T",
       [{ "-j2", "--restart=x" }] = "'--restart=x' is not a number of restarts",
@@ -105,6 +113,12 @@ describe("workers", function()
     wrong:wait()
     assert.equal(1, wrong.code)
     assert.equal("shmlua: stdin:1: unexpected symbol near <eof>\n", wrong.err)
+  end)
+
+  it("are not started for an arena that the machine does not have", function()
+    local result = process.run(shmlua, { "-j2", "--arena=8388607T", "-e", "print(1)" })
+    assert.same({ 1, "" }, { result.code, result.out })
+    assert.matches("^shmlua: the arena of 9223370937343148032 bytes [^\n]*; say a smaller %-%-arena\n$", result.err)
   end)
 
   it("all run a script that comes from a pipe, with its arguments", function()
@@ -130,6 +144,52 @@ describe("a group", function()
     assert.matches("boom\nstack traceback:.*shmlua: worker 1 %(pid %d+%) failed with exit code 1\n$", result.err)
   end)
 
+  it("tells of errors without mixing them", function()
+    local result = run("-j 8", [[arena:barrier("all", 8):wait() error("boom " .. index, 0)]])
+    local count = select(2, result.err:gsub("%f[^\n\0]shmlua: boom %d\nstack traceback:\n", ""))
+    assert.equal(count, select(2, result.err:gsub("boom", "")))
+    assert.is_true(count >= 1)
+  end)
+
+  it("ends in order where nobody reads its reports", function()
+    local result = process.run("bash", { "--norc", "-c", shmlua .. [[ -j2 --restart --grace=1000 -e '
+      local worker = require "shm".worker
+      local last <close> = setmetatable({}, { __close = function() print("closed", worker.index) end })
+      local crashes = worker.arena:array("crashes", "i32", 1)
+      if worker.index == 2 or crashes:fetch_add(1, 1) == 0 then worker.arena:barrier("both", 2):wait() end
+      if worker.index == 1 then os.execute "kill -KILL $PPID" end -- and again, until its reader has gone
+      while true do end' 2> >(:); echo $?]] })
+    local lines = lines_of(result.out)
+    assert.same({ tostring(128 + 13), "closed\t2" }, { lines[1], lines[#lines] })
+  end)
+
+  it("is stopped by Ctrl-C also where a worker waits for what it has started", function()
+    local self = start("-j 2 --grace=1000", [[
+      print "ready"
+      while true do os.execute "exec sleep 0.1" end]])
+    for _ = 1, 2 do assert.equal("ready", self:line()) end
+    self:kill("sigint")
+    self:wait()
+    assert.equal(2, self.signal)
+    assert.same({ "closed\t1", "closed\t2" }, lines_of(self.out))
+  end)
+
+  it("says that a worker cannot be started", function()
+    local nobody, missing = sandbox.nobody() -- root may have as many processes as it likes
+    if not nobody and uv.getuid() == 0 then return pending(missing) end
+    local result = process.run("bash", { "--norc", "-c", "ulimit -u 1; exec " .. shmlua
+      .. " -j3 -e 'while true do end'" }, nobody)
+    assert.equal(1, result.code)
+    assert.matches("^shmlua: worker 1 cannot be started: [^\n]+; try fewer, or see ulimit %-u\n$", result.err)
+  end)
+
+  it("goes on where a worker closes its output, which Lua does not let it do", function()
+    local result = run("-j 2", [[if index == 1 then print(io.stdout:close()) end print "still there"]])
+    assert.equal(0, result.code)
+    assert.same({ "closed\t1", "closed\t2", "nil\tcannot close standard file", "still there", "still there" },
+      lines_of(result.out))
+  end)
+
   it("goes on where a worker ends well, also by os.exit", function()
     local result = run("-j 2", [[
       if index == 1 then os.exit(0) end
@@ -139,9 +199,9 @@ describe("a group", function()
   end)
 
   it("says by what a worker was killed, and ends", function()
-    local result = run("-j 2", [[if index == 1 then crash "SEGV" end while true do end]])
-    assert.equal(128 + 11, result.code)
-    assert.matches("^shmlua: worker 1 %(pid %d+%) was killed by SIGSEGV %(Segmentation fault%)\n$", result.err)
+    local result = run("-j 2", [[if index == 1 then crash "ABRT" end while true do end]])
+    assert.equal(128 + 6, result.code)
+    assert.matches("^shmlua: worker 1 %(pid %d+%) was killed by SIGABRT %(Aborted%)\n$", result.err)
   end)
 
   it("restarts who crashed, as often as it may", function()
@@ -166,23 +226,79 @@ describe("a group", function()
       for _ = 1, 3 do assert.equal("ready", self:line()) end
       self:kill(signal)
       self:wait()
-      assert.same({ 0, number }, { self.code, self.signal })
+      assert.equal(number, self.signal)
       assert.same({ "closed\t1", "closed\t2", "closed\t3" }, lines_of(self.out))
       assert.equal("", self.err)
     end)
   end
 
+  it("starts who crashes again and again ten times a second at most", function()
+    local began = uv.hrtime()
+    assert.equal(128 + 9, run("-j 1 --restart=4", "crash 'KILL'").code)
+    assert.is_true(uv.hrtime() - began >= 0.4e9)
+  end)
+
+  it("lets a worker that is stopped hear that it is to end", function()
+    local self = start("-j 1 --grace=1000", [[print(]] .. own_pid .. [[) crash "STOP" while true do end]])
+    local worker = tonumber(self:line())
+    assert.is_true(process.await(function() return state_of(worker) == "T" end))
+    self:kill "sigterm"
+    self:wait()
+    assert.same({ 15, "closed\t1\n", "" }, { self.signal, self.out, self.err })
+  end)
+
+  it("tells of what fails after a signal was heard", function()
+    local self = start("-j 1", [[pcall(function() print "ready" while true do end end) error "boom"]])
+    assert.equal("ready", self:line())
+    self:kill "sigterm"
+    self:wait()
+    assert.matches("^shmlua: [^\n]*boom\n", self.err)
+  end)
+
+  it("has nothing of ours where its standard files are closed", function()
+    local result = process.run("sh", { "-c", [["$0" -j 1 -e 'os.execute [=[
+      for i in 0 1; do readlink /proc/$PPID/fd/$i >&2; done]=]' <&- >&-]], shmlua })
+    assert.same({ 0, "/dev/null\n/dev/null\n" }, { result.code, result.err })
+  end)
+
   it("kills who loops through SIGTERM, or is stopped, after the grace time", function()
     local self = start("-j 2 --grace=0.2", [[
-      print("ready", ]] .. own_pid .. [[)
-      if index == 2 then crash "STOP" end
-      while true do pcall(function() while true do end end) end]])
+      local function ready()
+        ready = function() end
+        print("ready", ]] .. own_pid .. [[)
+        if index == 2 then crash "STOP" end
+      end
+      while true do pcall(function() ready() while true do end end) end]])
     local pids = { self:line():match("%d+"), self:line():match("%d+") }
     self:kill("sigterm")
     self:wait()
     assert.equal(15, self.signal)
     assert.matches("shmlua: worker 1 %(pid %d+%) has not ended in 0.2 seconds, and is killed\n", self.err)
     assert.is_true(await_end(pids))
+  end)
+
+  it("writes all that a worker says on its way out, also when other signals come meanwhile", function()
+    local gate = os.tmpname() -- nobody reads while it is there
+    finally(function() os.remove(gate) end)
+    local script = ([[
+      io.stdout:setvbuf "no"
+      local said <close> = setmetatable({}, { __close = function()
+        for _ = 1, 1000 do io.write(("x"):rep(1000)) end
+      end })
+      io.stderr:write(%s, "\n")
+      while true do end]]):format(own_pid)
+    local reader = ("while [ -e %s ]; do sleep 0.01; done; wc -c"):format(gate)
+    local self = process.start("sh", { "-c", '"$0" -j 1 --grace=1000 -e "$1" | sh -c "$2"', shmlua, script,
+      reader })
+    assert.is_true(process.await(function() return self.err:find "\n" ~= nil end))
+    local worker = tonumber(self.err)
+    uv.kill(worker, "sigterm")
+    assert.is_true(process.await(function() return state_of(worker) == "S" end)) -- the pipe is full
+    uv.kill(worker, "sigint")
+    uv.kill(worker, "sighup")
+    os.remove(gate)
+    self:wait()
+    assert.equal("1000000\n", self.out)
   end)
 
   it("raises one error in a worker, whose way out another signal does not break off", function()

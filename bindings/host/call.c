@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 static lua_State *interrupted; /* the state that a signal is for */
@@ -33,24 +34,32 @@ static void on_interrupt(int number) {
   interrupt();
 }
 
-/* Only the first one: another would break off what the script does on its way out. */
-static void on_stop(int number) {
-  if (stop_signal != 0) return;
-  stop_signal = number;
-  interrupt();
-}
-
-void call_stop_on_signals(lua_State *L) {
+static void listen(void (*handler)(int), int flags) {
   static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-  interrupted = L;
-  is_worker = true;
-  struct sigaction action = {.sa_handler = on_stop}; /* no SA_RESTART: reading ends, too */
-  sigemptyset(&action.sa_mask);
+  struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+  sigfillset(&action.sa_mask); /* of two that come at once, the first is heard first */
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
     struct sigaction before;
     sigaction(signals[i], NULL, &before);
     if (before.sa_handler != SIG_IGN) sigaction(signals[i], &action, NULL);
   }
+}
+
+static void on_second(int unused) {
+  (void)unused;
+}
+
+/* Another one must not break off what the script does and writes on its way out. */
+static void on_stop(int number) {
+  stop_signal = number;
+  listen(on_second, SA_RESTART);
+  interrupt();
+}
+
+void call_stop_on_signals(lua_State *L) {
+  interrupted = L;
+  is_worker = true;
+  listen(on_stop, 0); /* no SA_RESTART: reading ends, too */
 }
 
 int call_stopped_by(void) {
@@ -98,8 +107,9 @@ int call_report(lua_State *L, const struct options *options, int status) {
   if (status == LUA_OK) return status;
   const char *message = lua_tostring(L, -1);
   if (call_stopped_by() == 0) {
-    if (options->program != NULL) lua_writestringerror("%s: ", options->program);
-    lua_writestringerror("%s\n", message != NULL ? message : "(error message is no string)");
+    if (message == NULL) message = "(error message is no string)";
+    const char *name = options->program; /* one write: processes do not mix */
+    fprintf(stderr, "%s%s%s\n", name != NULL ? name : "", name != NULL ? ": " : "", message);
   }
   lua_pop(L, 1);
   return status;

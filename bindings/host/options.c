@@ -1,5 +1,7 @@
-/* options.c: reads the command line: lua5.4's options, and those for workers. Touches libc. */
+/* options.c: reads the command line: lua5.4's options, and those for workers. Touches libc, lua.h.
+ */
 #include "host/options.h"
+#include "lua/shmx_lua.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <lua.h>
 
 enum { ARENA_MIN = 8192, DEFAULT_GRACE = 5 };
 
@@ -36,15 +40,12 @@ const char options_usage[] =
     "  --help             show this\n";
 
 void say(const struct options *options, const char *format, ...) {
-  char text[1024]; /* one write: lines of several processes do not mix */
-  int length = snprintf(text, sizeof text, "%s: ", options->program);
+  char text[1024];
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(text + length, sizeof text - (size_t)length - 1, format, arguments);
+  vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  strcat(text, "\n");
-  fputs(text, stderr);
-  fflush(stderr);
+  fprintf(stderr, "%s: %s\n", options->program, text); /* one write: processes do not mix */
 }
 
 static bool refuse(const struct options *options, const char *what, const char *why) {
@@ -157,9 +158,9 @@ static bool read_short(struct options *options, int *i) {
   const char *text = NULL;
   char option = argument[1];
   if (has_text(option)) {
-    text = argument + 2;
-    if (*text == '\0') text = options->argv[++*i];
-    bool missing = text == NULL || (option != 'j' && *text == '-');
+    bool apart = argument[2] == '\0', missing = false;
+    text = apart ? options->argv[++*i] : argument + 2;
+    if (apart) missing = text == NULL || (option != 'j' && *text == '-');
     if (missing) return refuse(options, argument, "needs argument");
   } else if (argument[2] != '\0' || strchr("ivEW", option) == NULL) {
     return refuse_unknown(options, argument);
@@ -232,4 +233,9 @@ bool options_read(struct options *options, int argc, char **argv) {
   options->script = i < argc ? i : argc;
   options->has_script = i < argc;
   return check(options, group);
+}
+
+void options_print_version(void) {
+  printf("%s, %s\n", SHMX_LUA_VERSION, LUA_COPYRIGHT);
+  fflush(stdout);
 }

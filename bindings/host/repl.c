@@ -127,7 +127,8 @@ static void print_results(lua_State *L, const struct options *options) {
   lua_insert(L, 1);
   if (lua_pcall(L, count, 0, 0) == LUA_OK) return;
   const char *why = lua_tostring(L, -1);
-  say(options, "error calling 'print' (%s)", why != NULL ? why : "no message");
+  lua_pushfstring(L, "error calling 'print' (%s)", why != NULL ? why : "no message");
+  call_report(L, options, LUA_ERRRUN);
 }
 
 void repl_run(lua_State *L, const struct options *options) {
@@ -138,7 +139,7 @@ void repl_run(lua_State *L, const struct options *options) {
   while ((status = load_next(L)) != -1) {
     if (status == LUA_OK) status = call(L, 0, LUA_MULTRET);
     if (status == LUA_OK)
-      print_results(L, options);
+      print_results(L, &unnamed);
     else
       call_report(L, &unnamed, status);
   }

@@ -131,22 +131,26 @@ static bool run_script(lua_State *L, const struct run *run) {
   return call_report(L, run->options, status) == LUA_OK;
 }
 
-/* Without a script: the terminal, or what comes from elsewhere. */
-static bool run_input(lua_State *L, const struct options *options) {
-  if (options->executes || options->version) return true;
-  if (!isatty(STDIN_FILENO)) return run_loaded(L, options, luaL_loadfile(L, NULL));
+/* Without a script: the terminal, or what comes from elsewhere; whose errors are no failure, as
+ * lua5.4 has it: "-" makes it a script. */
+static void run_input(lua_State *L, const struct options *options) {
+  if (!isatty(STDIN_FILENO)) {
+    run_loaded(L, options, luaL_loadfile(L, NULL));
+    return;
+  }
   options_print_version();
   repl_run(L, options);
-  return true;
 }
 
 static bool run_all(lua_State *L, const struct run *run) {
   const struct options *options = run->options;
   if (!options->no_environment && !run_init(L, options)) return false;
   if (!run_steps(L, options)) return false;
-  if (options->has_script ? !run_script(L, run) : run->worker == NULL && !run_input(L, options))
-    return false;
-  if (options->interactive) repl_run(L, options);
+  if (options->has_script && !run_script(L, run)) return false;
+  if (options->interactive)
+    repl_run(L, options);
+  else if (!options->has_script && !options->executes && !options->version)
+    run_input(L, options);
   return true;
 }
 

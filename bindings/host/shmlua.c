@@ -7,20 +7,12 @@
 #include "host/options.h"
 #include "host/script.h"
 #include "host/supervise.h"
-#include "lua/shmx_lua.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <lua.h>
-
-void options_print_version(void) {
-  printf("%s, %s\n", SHMX_LUA_VERSION, LUA_COPYRIGHT);
-  fflush(stdout);
-}
 
 /*
  * Somebody may have closed standard input or output: what is opened next, the memory that all
@@ -46,7 +38,7 @@ static int run_group(const struct options *options) {
   shmx_options creation = {.flags = SHMX_NORESERVE};
   int status = shmx_arena_open(&arena, shmx_anonymous(), options->arena, &creation);
   if (status != 0) {
-    say(options, "the arena of %zu bytes %s; choose another --arena", options->arena,
+    say(options, "the arena of %zu bytes %s; say a smaller --arena", options->arena,
         shmx_error_text(status));
     return EXIT_FAILURE;
   }

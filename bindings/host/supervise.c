@@ -87,14 +87,17 @@ static void send(const struct group *group, int signal_number) {
     }
 }
 
-/* Nobody is started any more; who is there is told to end, and has the grace time for it. */
-static void stop(struct group *group, int signal_number) {
+/*
+ * Nobody is started any more; who is there is told to end, and has the grace time for it. Not by
+ * SIGINT, which os.execute ignores: those whom Ctrl-C concerns have heard it from the terminal.
+ */
+static void stop(struct group *group) {
   if (group->stopping) return;
   group->stopping = true;
   group->kill_at = shmx_clock_deadline(group->options->grace);
   for (int i = 0; i < group->options->workers; i++)
     group->places[i].due = SHMX_FOREVER;
-  send(group, signal_number);
+  send(group, SIGTERM);
 }
 
 static void kill_late(struct group *group) {
@@ -109,7 +112,7 @@ static void kill_late(struct group *group) {
 
 static void fail(struct group *group, int code) {
   if (group->code == 0) group->code = code;
-  stop(group, SIGTERM);
+  stop(group);
 }
 
 /* ---- starting ---- */
@@ -228,16 +231,19 @@ static void watch(struct group *group) {
     int number = await(group, deadline);
     if (number != 0 && number != SIGCHLD) {
       if (!group->stopping) group->stopped_by = number;
-      stop(group, number == SIGINT ? SIGINT : SIGTERM);
+      stop(group);
     }
     reap(group);
     if (group->stopping) kill_late(group);
   }
 }
 
-/* Signals that end the group; but those that were ignored (nohup, a job of a script) stay so. */
+/*
+ * Signals that end the group; but those that were ignored (nohup, a job of a script) stay so.
+ * SIGPIPE is our own, of a report that nobody reads.
+ */
 static void block_signals(struct group *group) {
-  static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+  static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
   sigemptyset(&group->awaited);
   sigaddset(&group->awaited, SIGCHLD);
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {

@@ -182,7 +182,7 @@ static void push_report(lua_State *L, const struct report *report) {
     push_status(L, report);
   else
     lua_pushnil(L);
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 10);
   lua_insert(L, -2);
   lua_setfield(L, -2, "stat");
   set_string(L, "name", report->entry.name);
@@ -191,6 +191,7 @@ static void push_report(lua_State *L, const struct report *report) {
   set_integer(L, "count", report->entry.count);
   set_boolean(L, "sound", report->sound);
   set_boolean(L, "waiting", report->holders.waited);
+  set_integer(L, "more", report->holders.more);
   push_holders(L, &report->holders);
   lua_setfield(L, -2, "holders");
 }

@@ -23,7 +23,7 @@ struct lservice {
 struct call {
   const shmx_message *request;
   shmx_request begun;
-  struct lbuffer buffer;
+  struct lbuffer *buffer;
   shmx_message reply;
   struct call *outer;
 };
@@ -98,7 +98,7 @@ static int try_begin(struct lobject *self, void *context, int64_t deadline) {
 
 static int try_await(struct lobject *self, void *context, int64_t deadline) {
   struct call *call = context;
-  return shmx_service_await(&((struct lservice *)self)->service, &call->begun, call->buffer.data,
+  return shmx_service_await(&((struct lservice *)self)->service, &call->begun, call->buffer->data,
                             &call->reply, deadline);
 }
 
@@ -133,10 +133,11 @@ static int service_call(lua_State *L) {
   int64_t deadline = lwait_check_deadline(L, 3);
   lua_settop(L, 3);
   shmx_message request = lvalue_encode(L, 2, self->service.limit);
-  struct call call = {.request = &request};
+  struct lbuffer buffer; /* not in the call, with which it would be filled with zeros */
+  struct call call = {.request = &request, .buffer = &buffer};
   int status;
-  lbuffer_start(&call.buffer);
-  if (self->service.limit > call.buffer.room) lbuffer_grow(L, &call.buffer, self->service.limit);
+  lbuffer_start(&buffer);
+  if (self->service.limit > buffer.room) lbuffer_grow(L, &buffer, self->service.limit);
   do {
     status = lobject_attempt(L, &self->base, try_begin, &call, deadline);
     if (status == 0) status = await(L, self, &call, deadline);

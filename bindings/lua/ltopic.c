@@ -143,7 +143,7 @@ static struct lsubscription *check_subscription(lua_State *L) {
 
 struct receipt {
   shmx_subscription *subscription;
-  struct lbuffer buffer;
+  struct lbuffer *buffer;
   shmx_message message;
   uint64_t lost;
 };
@@ -151,24 +151,25 @@ struct receipt {
 static int try_receive(struct lobject *topic, void *context, int64_t deadline) {
   (void)topic;
   struct receipt *receipt = context;
-  return shmx_subscription_receive(receipt->subscription, receipt->buffer.data,
-                                   receipt->buffer.room, &receipt->message, &receipt->lost,
+  return shmx_subscription_receive(receipt->subscription, receipt->buffer->data,
+                                   receipt->buffer->room, &receipt->message, &receipt->lost,
                                    deadline);
 }
 
 /* Pushes a message's value, and how many were lost before it. Returns the status. */
 static int receive(lua_State *L, struct lsubscription *self, uint64_t *lost, int64_t deadline) {
-  struct receipt receipt = {.subscription = &self->subscription};
-  lbuffer_start(&receipt.buffer);
+  struct lbuffer buffer; /* not in the receipt, with which it would be filled with zeros */
+  struct receipt receipt = {.subscription = &self->subscription, .buffer = &buffer};
+  lbuffer_start(&buffer);
   int status = lobject_attempt(L, self->topic, try_receive, &receipt, deadline);
   while (status == -EMSGSIZE) {
-    lbuffer_grow(L, &receipt.buffer, receipt.message.length);
+    lbuffer_grow(L, &buffer, receipt.message.length);
     status = lobject_attempt(L, self->topic, try_receive, &receipt, deadline);
   }
   *lost = receipt.lost;
   if (status != 0) return status;
   status = lvalue_push(L, &receipt.message);
-  lbuffer_end(L, &receipt.buffer);
+  lbuffer_end(L, &buffer);
   if (status == 0) lua_pushinteger(L, (lua_Integer)receipt.lost);
   return status;
 }

@@ -32,7 +32,9 @@ struct lua_State;
 
 /*
  * The module, as require "shm" returns it. luaL_requiref(L, "shm", luaopen_shm, 0) makes it there
- * for scripts without a search path; the functions below do so where nobody has.
+ * for scripts without a search path; the functions below do so where nobody has. It is to be there
+ * before a script asks for it: else require finds another copy, an installed shm.so, whose handles
+ * are foreign here.
  */
 SHMX_API int luaopen_shm(struct lua_State *L);
 

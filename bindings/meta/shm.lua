@@ -186,6 +186,7 @@ local Arena = {}
 ---@field sound boolean what the directory says of it fits together; else nothing more is known
 ---@field users integer[] the processes that have it open, each as often as it has
 ---@field holders shm.Holder[] who holds it, or is at it; 64 at most
+---@field more integer how many permits, readers or waiters of others there are
 ---@field waiting boolean somebody may sleep until they can have it
 ---@field stat? shm.ChannelStat|shm.TopicStat|shm.DictStat|{value: integer} of a channel, a service (its requests), a
 ---  topic, a dict; of a semaphore, how many permits can be had

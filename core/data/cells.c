@@ -41,14 +41,16 @@ uint32_t shmx_bucket_of(const shmx_dict *dict, const shmx_dict_key *key) {
 bool shmx_payload_write(const shmx_dict *dict, struct shmx_cursor *cursor, const void *data,
                         uint64_t length) {
   const unsigned char *bytes = data;
-  for (; length >= 8; length -= 8, bytes += 8) {
-    _Atomic uint64_t *place = shmx_next_word(dict, cursor);
-    if (place == NULL) return false;
-    shmx_store(place, shmx_whole_word(bytes));
+  uint32_t count;
+  for (uint64_t left = length / 8; left > 0; left -= count) {
+    _Atomic uint64_t *words = shmx_next_words(dict, cursor, left, &count);
+    if (words == NULL) return false;
+    for (uint32_t i = 0; i < count; i++, bytes += 8)
+      shmx_store(&words[i], shmx_whole_word(bytes));
   }
-  if (length == 0) return true;
+  if (length % 8 == 0) return true;
   _Atomic uint64_t *place = shmx_next_word(dict, cursor);
   if (place == NULL) return false;
-  shmx_store(place, shmx_part_of_word(bytes, length));
+  shmx_store(place, shmx_part_of_word(bytes, length % 8));
   return true;
 }

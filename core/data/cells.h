@@ -289,6 +289,17 @@ static inline uint32_t shmx_stretch(const shmx_dict *dict, struct shmx_cursor *c
   return SHMX_CELL_WORDS - cursor->word;
 }
 
+/* Up to `most` words side by side at the cursor, which moves on behind them; NULL where the chain
+ * is broken. */
+static inline _Atomic uint64_t *shmx_next_words(const shmx_dict *dict, struct shmx_cursor *cursor,
+                                                uint64_t most, uint32_t *count) {
+  uint32_t here = shmx_stretch(dict, cursor), first = cursor->word;
+  if (here == 0) return NULL;
+  *count = here < most ? here : (uint32_t)most;
+  cursor->word += *count;
+  return &shmx_cell_at(dict, cursor->cell)->words[first];
+}
+
 /* Moves on by so many words; false where the chain is broken. */
 static inline bool shmx_payload_skip(const shmx_dict *dict, struct shmx_cursor *cursor,
                                      uint64_t words) {
@@ -306,16 +317,19 @@ static inline bool shmx_payload_skip(const shmx_dict *dict, struct shmx_cursor *
 static inline bool shmx_payload_read(const shmx_dict *dict, struct shmx_cursor *cursor,
                                      void *buffer, uint64_t length) {
   unsigned char *bytes = buffer;
-  for (; length >= 8; length -= 8, bytes += 8) {
-    const _Atomic uint64_t *place = shmx_next_word(dict, cursor);
-    if (place == NULL) return false;
-    uint64_t word = shmx_load(place);
-    memcpy(bytes, &word, sizeof word);
+  uint32_t count;
+  for (uint64_t left = length / 8; left > 0; left -= count) {
+    const _Atomic uint64_t *words = shmx_next_words(dict, cursor, left, &count);
+    if (words == NULL) return false;
+    for (uint32_t i = 0; i < count; i++, bytes += 8) {
+      uint64_t word = shmx_load(&words[i]);
+      memcpy(bytes, &word, sizeof word);
+    }
   }
-  if (length == 0) return true;
+  if (length % 8 == 0) return true;
   const _Atomic uint64_t *place = shmx_next_word(dict, cursor);
   if (place == NULL) return false;
-  shmx_put_part(bytes, shmx_load(place), length);
+  shmx_put_part(bytes, shmx_load(place), length % 8);
   return true;
 }
 

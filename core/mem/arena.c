@@ -95,16 +95,21 @@ int shmx_arena_open(shmx_arena *arena, shmx_name name, size_t size, const shmx_o
   return status;
 }
 
+/* What points to it finds it here. */
+static void relink(shmx_arena *arena) {
+  *arena->link = arena;
+  if (arena->next != NULL) arena->next->link = &arena->next;
+  if (arena->objects != NULL) arena->objects->link = &arena->objects;
+  for (shmx_arena_object *object = arena->objects; object != NULL; object = object->next)
+    object->arena = arena;
+}
+
+/* Its neighbours on the list are other threads', who come and go. */
 void shmx_arena_move(shmx_arena *from, shmx_arena *to) {
+  lock();
   *to = *from;
   *from = (shmx_arena){0};
-  if (to->segment.object.data == NULL) return;
-  lock();
-  *to->link = to;
-  if (to->next != NULL) to->next->link = &to->next;
-  if (to->objects != NULL) to->objects->link = &to->objects;
-  for (shmx_arena_object *object = to->objects; object != NULL; object = object->next)
-    object->arena = to;
+  if (to->segment.object.data != NULL) relink(to);
   unlock();
 }
 

@@ -142,7 +142,7 @@ size_t shmx_elements_convert(shmx_type to_type, void *to, shmx_type from_type, c
  * GCC vectorises loops at -O3 only; one clone is for AVX2. A fourfold gain, where memory allows it.
  */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
-    !defined(__SANITIZE_ADDRESS__)
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define VECTORISED __attribute__((optimize("O3"), target_clones("default", "avx2")))
 #else
 #define VECTORISED

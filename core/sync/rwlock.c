@@ -259,7 +259,8 @@ uint32_t shmx_rwlock_holder(const shmx_rwlock *rwlock) {
 
 void shmx_rwlock_holders(const shmx_rwlock *rwlock, shmx_holders *holders) {
   const struct shmx_rwlock_memory *memory = rwlock->memory;
-  shmx_lock_look(&memory->gate, SHMX_WRITES, holders);
   for (uint32_t slot = 0; slot < SHMX_READERS; slot++)
     shmx_holders_add(holders, reader_in(memory, slot), SHMX_READS);
+  /* Who has the gate writes when no reader is left, and keeps others out meanwhile. */
+  shmx_lock_look(&memory->gate, holders->count == 0 ? SHMX_WRITES : SHMX_WAITS, holders);
 }

@@ -1,20 +1,28 @@
 -- main.lua: from a command line to an exit code: 0, 1 (it failed, in one line on stderr) or 2 (usage).
 local commandline = require "cli.commandline"
+local names = require "cli.names"
 local output = require "cli.output"
+local uv = require "luv"
 
 local main = {}
 
 -- One line, whatever is in it.
 local function complain(message)
-  io.stderr:write("shm: ", (message:gsub("%s*\n%s*", " "):gsub("%c", "?")), "\n")
+  io.stderr:write("shm: ", names.printable((message:gsub("%s*\n%s*", " "))), "\n")
 end
 
 -- What a command raises: a problem (cli/problem.lua), or what Lua or the module says.
 local function explain(raised)
   if type(raised) == "table" then return raised end
-  local message = tostring(raised)
-  if message:find("interrupted!", 1, true) then return { code = 130 } end
-  return { code = 1, message = message:gsub("^[^:\n]*:%d+: ", "") }
+  return { code = 1, message = tostring(raised):gsub("^[^:\n]*:%d+: ", "") }
+end
+
+-- Ctrl-C ends it at once, as it ends other tools: the interpreter waits for the end of a call, which may be a sleep.
+local function be_interruptible()
+  local signal = uv.new_signal()
+  signal:start("sigint", function() end)
+  signal:close() -- the last one gives the signal back to the system
+  uv.run("nowait")
 end
 
 local function parse(arguments)
@@ -26,6 +34,7 @@ end
 
 -- Runs a command line; returns the exit code.
 function main.run(arguments)
+  be_interruptible()
   local options, message = parse(arguments)
   if not options then
     complain(message)

@@ -10,7 +10,7 @@ function names.parse(text)
   local id = math.tointeger(tonumber(text:match("^id=(%d+)$")))
   if id then return { id = id } end
   local key = text:find("^%x") and math.tointeger(tonumber(text))
-  if key and key > 0 and key <= 0xffffffff then return key > 0x7fffffff and key - (1 << 32) or key end
+  if key and key > 0 and key <= 0xffffffff then return key end
   problem.misuse(("%q is no name: there are /name, keys (13, 0x0000000d) and identifiers (id=4)"):format(text))
 end
 
@@ -21,8 +21,8 @@ end
 
 -- Bytes that a terminal would obey, or cannot show, as \xNN.
 function names.printable(text)
-  local function escape(byte) return ("\\x%02x"):format(byte:byte()) end
-  text = text:gsub("[%c\127]", escape)
+  local function escape(bytes) return (bytes:gsub(".", function(byte) return ("\\x%02x"):format(byte:byte()) end)) end
+  text = text:gsub("[%c\127]", escape):gsub("\xc2[\x80-\x9f]", escape) -- U+0080 to U+009F, which are controls, too
   return utf8.len(text) and text or (text:gsub("[\128-\255]", escape))
 end
 

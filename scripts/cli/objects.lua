@@ -62,8 +62,8 @@ local before = {
   mutex = function(object) return #object.holders == 0 and "free" end,
   rwlock = function(object) return #object.holders == 0 and "free" end,
   semaphore = function(object) return ("%d of %d free"):format(object.stat.value, object.count) end,
-  barrier = function(object) return ("%d of %d are there"):format(#object.holders, object.count) end,
-  array = function(object) return ("%d element%s"):format(object.count, object.count == 1 and "" or "s") end,
+  barrier = function(object) return ("%d of %d are there"):format(#object.holders + object.more, object.count) end,
+  array = function(object) return format.many(object.count, "element") end,
   record = function(object) return object.count > 1 and ("%d records"):format(object.count) end,
   channel = function(object) return object.stat.finished and "finished" end,
   topic = function(object) return object.stat.finished and "finished" end,
@@ -84,14 +84,15 @@ local function state_of(object)
   local phrases = holders_of(object, waiting and waiting .. ":")
   if first then table.insert(phrases, 1, first) end
   if waiting and not names_who_waits(object) then phrases[#phrases + 1] = waiting end
+  if object.more > 0 then phrases[#phrases + 1] = ("and %d more"):format(object.more) end
   local style = is_left_by_dead(object) and "bad" or #object.holders > 0 and "warn" or nil
   return { text = names.printable(table.concat(phrases, "; ")), style = style }
 end
 
-local function fill_of(object)
+local function fill_of(object, bar)
   local stat = object.stat
   if not stat or not stat.used then return "" end
-  return format.bar(stat.used / (stat.room or stat.capacity), 10)
+  return format.bar(stat.used / (stat.room or stat.capacity), bar)
 end
 
 -- ---- rates ----
@@ -126,54 +127,55 @@ function objects.by_name(inspection)
   return found
 end
 
-local function cells(object, past, seconds)
+local function cells(object, past, seconds, bar)
   local came, went = objects.rates(object, past, seconds)
-  local users, distinct = {}, 0
-  for _, pid in ipairs(object.users) do
-    if not users[pid] then users[pid], distinct = true, distinct + 1 end
-  end
   return { { text = names.printable(object.name), style = "name" }, object.kind, format.size(object.size),
-    tostring(distinct), fill_of(object), came, went, state_of(object) }
+    tostring(#processes.distinct(object.users)), fill_of(object, bar), came, went, state_of(object) }
 end
 
 local columns = { { title = "OBJECT", least = 8 }, { title = "KIND" }, { title = "SIZE", right = true },
   { title = "OPEN", right = true }, { title = "FILL" }, { title = "IN/S", right = true },
-  { title = "OUT/S", right = true }, { title = "STATE", least = 10 } }
+  { title = "OUT/S", right = true }, { title = "STATE", wrap = 20 } }
 
 -- Lines of a table of the objects of an inspection.
 function objects.table(inspection, past, seconds, width)
-  local rows = {}
-  for i, object in ipairs(inspection.objects) do rows[i] = cells(object, past, seconds) end
+  local rows, bar = {}, width and width < 100 and 5 or 10
+  for i, object in ipairs(inspection.objects) do rows[i] = cells(object, past, seconds, bar) end
   return format.table(columns, rows, width)
 end
 
 -- "4711 lua5.4 (3 times), 4712 lua5.4".
-local function handles_of(inspection)
-  local times, order, phrases = {}, {}, {}
-  for _, pid in ipairs(inspection.handles) do
-    if not times[pid] then order[#order + 1] = pid end
-    times[pid] = (times[pid] or 0) + 1
-  end
-  for i, pid in ipairs(order) do
+local function users_of(inspection)
+  local pids, times = processes.distinct(inspection.handles)
+  local phrases = {}
+  for i, pid in ipairs(pids) do
     phrases[i] = processes.describe(pid) .. (times[pid] > 1 and (" (%d times)"):format(times[pid]) or "")
   end
-  return #order, table.concat(phrases, ", ")
+  return table.concat(phrases, ", ")
+end
+
+-- "open in 2 processes".
+function objects.opened(inspection)
+  local count = #processes.distinct(inspection.handles)
+  return count == 0 and "open nowhere" or "open in " .. format.many(count, "process", "es")
 end
 
 -- Lines that say what an arena is: size and use, who made it, who has it open.
 function objects.heading(name, inspection, width)
   local total = ("%s, %s used, %s at most for a new object"):format(format.size(inspection.size),
     format.size(inspection.used), format.size(inspection.largest))
-  local count, who = handles_of(inspection)
-  local lines = {
+  local texts = {
     ("arena %s: %s; %d of %d objects"):format(names.printable(name), total, #inspection.objects,
       inspection.max_objects),
     "made by " .. (inspection.creator and processes.describe(inspection.creator, inspection.creator_lives)
       or "an unknown process"),
-    count == 0 and "open nowhere" or ("open in %d process%s: %s"):format(count, count == 1 and "" or "es", who),
+    objects.opened(inspection) .. (#inspection.handles > 0 and ": " .. users_of(inspection) or ""),
   }
-  for i, line in ipairs(lines) do
-    lines[i] = output.paint(i == 1 and "head" or "dim", format.cut(line, width or math.huge))
+  local lines = {}
+  for i, text in ipairs(texts) do
+    for _, line in ipairs(format.wrap(text, width or math.huge)) do
+      lines[#lines + 1] = output.paint(i == 1 and "head" or "dim", line)
+    end
   end
   return lines
 end

@@ -36,11 +36,12 @@ output.is_terminal = uv.guess_handle(1) == "tty"
 local no_color = os.getenv("NO_COLOR")
 output.has_colour = output.is_terminal and (no_color == nil or no_color == "") and os.getenv("TERM") ~= "dumb"
 
-local codes = { head = "1", good = "32", bad = "31", warn = "33", dim = "2", name = "36", mark = "30;43" }
+-- Such as can be read on white and on black.
+local codes = { head = "1", bad = "31", warn = "35", dim = "2", name = "1", mark = "30;43" }
 
--- The text in a colour, where there is colour.
+-- The text in a colour, where there is colour; as it is without a style.
 function output.paint(style, text)
-  if not output.has_colour or text == "" then return text end
+  if not style or not output.has_colour or text == "" then return text end
   return "\27[" .. codes[style] .. "m" .. text .. "\27[0m"
 end
 

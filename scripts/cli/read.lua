@@ -38,7 +38,7 @@ local function dump(segment, first, count)
   for start, bytes in chunks(segment, first, count) do
     for i = 1, #bytes, hexdump.ROW do
       local row = bytes:sub(i, i + hexdump.ROW - 1)
-      if row ~= before then output.line(hexdump.line(start + i - 1, row)) end
+      if row ~= before then output.line((hexdump.line(start + i - 1, row, hexdump.ROW))) end
       if row == before and not is_starred then output.line("*") end
       before, is_starred = row, row == before
     end

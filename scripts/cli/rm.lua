@@ -2,8 +2,10 @@
 local names = require "cli.names"
 local output = require "cli.output"
 local problem = require "cli.problem"
+local processes = require "cli.processes"
 local segments = require "cli.segments"
 local shm = require "shm"
+local uv = require "luv"
 
 local rm = { summary = "Remove segments; the memory goes with the last who is attached." }
 
@@ -28,10 +30,17 @@ local function chosen(options)
   return list
 end
 
+-- Its owner may remove a segment, whatever its mode; who made a System V segment, too.
+local function rehearse(one)
+  local stat, me = segments.find(one.name), uv.getuid()
+  if not stat then return problem.call(shm.attach, one.name, { readonly = true }) end -- which says why it is not there
+  if me == 0 or stat.uid == me or stat.cuid == me then return true end
+  return nil, ("%s is not this user's; it belongs to %s"):format(one.text, processes.user(stat.uid))
+end
+
 local function remove(one, is_rehearsal)
-  if not is_rehearsal then return problem.call(shm.remove, one.name) end
-  local segment <close>, message = problem.call(shm.attach, one.name, { readonly = true })
-  return segment, message
+  if is_rehearsal then return rehearse(one) end
+  return problem.call(shm.remove, one.name)
 end
 
 function rm.run(options)
@@ -44,7 +53,7 @@ function rm.run(options)
     else
       failed = failed + 1
       output.flush()
-      io.stderr:write("shm: ", (message:gsub("%c", "?")), "\n")
+      io.stderr:write("shm: ", names.printable(message), "\n")
     end
   end
   return failed > 0 and 1 or 0

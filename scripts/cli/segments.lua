@@ -9,7 +9,7 @@ local segments = {}
 
 -- Is there an arena in it? true and an inspection; true (one that cannot be looked into); false; nil: not known,
 -- since we may not look.
-local function look(stat)
+function segments.look(stat)
   local segment <close> = shm.attach(names.handle(stat), { readonly = true })
   if not segment then return nil end
   local inspection, _, code = segment:inspect()
@@ -28,10 +28,10 @@ local function set_creator(stat, inspection)
   end
 end
 
--- Nobody has it, and who made it is dead. Of what we cannot know, it is not so.
+-- Nobody has it, and who made it is dead. Of what we cannot know, it is not so; whose mappings we may not see, an
+-- arena may still name.
 local function is_orphan(stat, inspection)
-  return not stat.removed and stat.attached == 0 and stat.creator_lives == false
-    and (stat.backing == "sysv" or inspection ~= nil and #inspection.handles == 0)
+  return stat.attached == 0 and stat.creator_lives == false and (not inspection or #inspection.handles == 0)
 end
 
 -- shm.list(), each with: attached, creator, creator_lives, command, owner, arena, orphan; `inspection` beside.
@@ -42,7 +42,7 @@ function segments.list()
     stat.attached = stat.nattch or mapped[stat.ino] or 0
   end
   for _, stat in ipairs(list) do
-    stat.arena, inspections[stat] = look(stat)
+    stat.arena, inspections[stat] = segments.look(stat)
     set_creator(stat, inspections[stat])
     stat.owner = processes.user(stat.uid)
     stat.command = stat.creator and stat.creator_lives and processes.command(stat.creator) or nil
@@ -51,10 +51,20 @@ function segments.list()
   return list, inspections
 end
 
+-- What the list of all has of a name, an identifier or a key, if it is there: so the right to read is not needed, and
+-- attaching changes nothing of it.
+function segments.find(name)
+  for _, stat in ipairs(problem.check(shm.list())) do
+    local is_it = type(name) == "table" and stat.id == name.id or stat.name == name
+      or math.type(name) and stat.key and stat.key & 0xffffffff == name
+    if is_it then return stat end
+  end
+end
+
 local function notes(stat, inspection)
   local list = { stat.orphan and "orphan" or nil }
   if inspection then
-    list[#list + 1] = ("arena, %d object%s"):format(#inspection.objects, #inspection.objects == 1 and "" or "s")
+    list[#list + 1] = "arena, " .. format.many(#inspection.objects, "object")
   elseif stat.arena then
     list[#list + 1] = "arena, not readable"
   elseif stat.arena == nil then

@@ -5,7 +5,7 @@ local names = require "cli.names"
 local output = require "cli.output"
 local problem = require "cli.problem"
 local processes = require "cli.processes"
-local shm = require "shm"
+local segments = require "cli.segments"
 
 local stat = { summary = "Say what the system knows of a segment." }
 
@@ -29,38 +29,30 @@ local function value_of(field, value)
   return tostring(value)
 end
 
--- As the list of all has it: so the right to read is not needed, and attaching changes nothing of it.
-local function find(name)
-  for _, found in ipairs(problem.check(shm.list())) do
-    local is_it = type(name) == "table" and found.id == name.id or found.name == name
-      or math.type(name) and found.key == name
-    if is_it then return found end
-  end
-end
-
-local function inspect(name)
-  local segment <close> = problem.call(shm.attach, name, { readonly = true })
-  return segment and segment:inspect()
-end
-
 local function look(text)
-  local name = names.parse(text)
-  local found = find(name)
-  if found then return found, inspect(name) end
-  local segment <close> = names.attach(text, { readonly = true }) -- which says why it is not there
-  return problem.check(segment:stat()), (segment:inspect())
+  local found = segments.find(names.parse(text))
+  if not found then
+    local segment <close> = names.attach(text, { readonly = true }) -- which says why it is not there
+    found = problem.check(segment:stat())
+  end
+  local inspection
+  found.arena, inspection = segments.look(found)
+  return found, inspection
+end
+
+local function arena_of(found, inspection)
+  if inspection then return "yes, of " .. format.many(#inspection.objects, "object") end
+  if found.arena == nil then return "not known: it is closed to this user" end
+  return found.arena and "yes, which is damaged" or "no"
 end
 
 function stat.run(options)
   local found, inspection = look(options.name)
-  if options.json then
-    found.arena = inspection ~= nil
-    return output.line(json.encode(found))
-  end
+  if options.json then return output.line(json.encode(found)) end
   for _, field in ipairs(order) do
     if found[field] ~= nil then output.line(("%-14s %s"):format(field, value_of(field, found[field]))) end
   end
-  output.line(("%-14s %s"):format("arena", inspection and ("yes, of %d objects"):format(#inspection.objects) or "no"))
+  output.line(("%-14s %s"):format("arena", arena_of(found, inspection)))
 end
 
 return stat

@@ -20,9 +20,6 @@ function top.describe(command)
     :argname("N"):convert(commandline.whole)
 end
 
--- What tells a segment from another of its name.
-local function identity(stat) return stat.name and stat.name .. " " .. stat.ino or stat.id end
-
 local function title(list, inspections, width)
   local bytes, arenas = 0, 0
   for _, stat in ipairs(list) do
@@ -30,8 +27,7 @@ local function title(list, inspections, width)
     if inspections[stat] then arenas = arenas + 1 end
   end
   local limits = shm.limits()
-  local function many(count, what) return ("%d %s%s"):format(count, what, count == 1 and "" or "s") end
-  local left = ("%s of %s, %s"):format(many(#list, "segment"), format.size(bytes), many(arenas, "arena"))
+  local left = ("%s of %s, %s"):format(format.many(#list, "segment"), format.size(bytes), format.many(arenas, "arena"))
   if limits and limits.posix_size ~= math.maxinteger then
     left = left .. ("; %s of %s free in /dev/shm"):format(format.size(limits.posix_free),
       format.size(limits.posix_size))
@@ -39,22 +35,18 @@ local function title(list, inspections, width)
   return screen.title(left, os.date("%H:%M:%S") .. "  q leaves", width)
 end
 
--- At most so many lines of a table; the last says how many there are more.
+-- At most so many lines of a table; the last says how many more there are.
 local function some(lines, most, into)
   local cut = #lines > most
   for i = 1, cut and most - 1 or #lines do into[#into + 1] = lines[i] end
-  if cut then into[#into + 1] = output.paint("dim", ("... %d more"):format(#lines - most + 1)) end
+  if cut then into[#into + 1] = output.paint("dim", ("... %d more lines"):format(#lines - most + 1)) end
 end
 
 local function add_arena(lines, stat, inspection, past, seconds, width)
   lines[#lines + 1] = ""
-  local users = {}
-  for _, pid in ipairs(inspection.handles) do users[pid] = true end
-  local count = 0
-  for _ in pairs(users) do count = count + 1 end
-  local text = ("%s  %s used of %s, open in %d process%s"):format(names.printable(names.of(stat)),
-    format.size(inspection.used), format.size(inspection.size), count, count == 1 and "" or "es")
-  lines[#lines + 1] = output.paint("head", format.cut(text, width or 1e9))
+  local text = ("%s  %s used of %s, %s"):format(names.printable(names.of(stat)), format.size(inspection.used),
+    format.size(inspection.size), objects.opened(inspection))
+  lines[#lines + 1] = output.paint("head", format.cut(text, width or math.huge))
   if #inspection.objects == 0 then return end
   for _, line in ipairs(objects.table(inspection, past, seconds, width)) do lines[#lines + 1] = line end
 end
@@ -62,24 +54,24 @@ end
 -- Keeps the look before, for the rates.
 local function drawer()
   local past, looked = {}, nil
-  return function(width, height)
+  return function(look)
+    local width, height = look.width, look.height or math.huge
     local list, inspections = segments.list()
     local now = uv.hrtime()
     local seconds, next_past, arenas = looked and (now - looked) / 1e9 or 0, {}, {}
     for _, stat in ipairs(list) do
       local inspection = inspections[stat]
       if inspection then
-        add_arena(arenas, stat, inspection, past[identity(stat)], seconds, width)
-        next_past[identity(stat)] = objects.by_name(inspection)
+        add_arena(arenas, stat, inspection, past[stat.name or stat.id], seconds, width)
+        next_past[stat.name or stat.id] = objects.by_name(inspection)
       end
     end
     past, looked = next_past, now
     local lines = { title(list, inspections, width), "" }
-    local room = (height or math.huge) - #lines
+    local room = height - #lines
     local half = #arenas == 0 and room or math.max(room // 2, room - #arenas)
     some(segments.table(list, inspections, width), half, lines)
-    some(arenas, (height or math.huge) - #lines, lines)
-    if not output.is_terminal then lines[#lines + 1] = "" end
+    some(arenas, height - #lines, lines)
     return lines
   end
 end

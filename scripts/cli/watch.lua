@@ -2,7 +2,6 @@
 local commandline = require "cli.commandline"
 local hexdump = require "cli.hexdump"
 local names = require "cli.names"
-local output = require "cli.output"
 local problem = require "cli.problem"
 local screen = require "cli.screen"
 
@@ -28,32 +27,25 @@ local function moves(keys, page)
   return rows
 end
 
-local function count_changes(bytes, before)
-  local changes = 0
-  for i = 1, before and #bytes or 0 do
-    if bytes:byte(i) ~= before:byte(i) then changes = changes + 1 end
-  end
-  return changes
-end
-
--- The part of the segment that is shown: from where, and what was there when it was looked at before.
+-- Draws the part of the segment that keys move to. What it was before the last tick, by offset, stays until the next,
+-- so that neither a key nor a change of the size takes the marks away, or hides a change.
 local function draw_from(segment, name, offset)
-  local at, before, from = offset, nil, nil
-  return function(width, height, keys)
-    local rows = (height or 24) - 2
-    local last = math.max(0, (#segment - 1) // hexdump.ROW * hexdump.ROW)
-    at = math.max(0, math.min(at + hexdump.ROW * moves(keys, rows), last))
-    local bytes = problem.check(segment:read(math.min(rows * hexdump.ROW, #segment - at), at))
-    if from ~= at then before = nil end
-    local changes = count_changes(bytes, before)
-    local lines = { screen.title(("%s  %d bytes"):format(names.printable(name), #segment),
-      ("%d changed  %s  q leaves"):format(changes, os.date("%H:%M:%S")), width), "" }
-    for i = 1, #bytes, hexdump.ROW do
-      local old = before and before:sub(i, i + hexdump.ROW - 1)
-      lines[#lines + 1] = hexdump.line(at + i - 1, bytes:sub(i, i + hexdump.ROW - 1), old)
+  local at, older, newer = offset, {}, {}
+  return function(look)
+    if look.ticked then older, newer = newer, {} end
+    local row, rows = hexdump.row(look.width), (look.height or 24) - 2
+    local last = math.max(0, (#segment - 1) // row * row)
+    at = math.max(0, math.min(at + row * moves(look.keys, rows), last))
+    local bytes = problem.check(segment:read(math.min(rows * row, #segment - at), at))
+    local lines, changes = { "", "" }, 0
+    for start = at, at + #bytes - 1, row do
+      local now = bytes:sub(start - at + 1, start - at + row)
+      local line, marks = hexdump.line(start, now, row, older[start])
+      newer[start] = newer[start] or now
+      lines[#lines + 1], changes = line, changes + marks
     end
-    before, from = bytes, at
-    if not output.is_terminal then lines[#lines + 1] = "" end
+    lines[1] = screen.title(("%s  %d bytes"):format(names.printable(name), #segment),
+      ("%d changed  %s  q leaves"):format(changes, os.date("%H:%M:%S")), look.width)
     return lines
   end
 end

@@ -1,27 +1,29 @@
 # shm.bash: completion of shm and shmlua for bash: commands, options, and the names that there are.
 
-# Names of POSIX objects, and keys of System V segments, as shm takes them.
-_shm_names() {
-  local file key rest
-  for file in /dev/shm/*; do [[ -f $file ]] && printf '%s\n' "/${file##*/}"; done
-  while read -r key rest; do
-    [[ $key =~ ^-?[0-9]+$ && $key -ne 0 ]] && printf '0x%08x\n' $((key & 0xffffffff))
-  done 2>/dev/null </proc/sysvipc/shm
-}
-
-# Fills COMPREPLY with those of the words, one a line, that begin as what is typed.
+# Fills COMPREPLY with those of the words that begin as what is typed, quoted. (compgen -W would expand them: a
+# name may be $(anything).)
 _shm_reply() {
-  local IFS=$'\n'
-  COMPREPLY=($(compgen -W "$1" -- "${COMP_WORDS[COMP_CWORD]}"))
+  local word typed=${COMP_WORDS[COMP_CWORD]//\\/}
+  COMPREPLY=()
+  for word; do
+    [[ $word == "$typed"* ]] && COMPREPLY+=("$(printf %q "$word")")
+  done
 }
 
-_shm_lines() { printf '%s\n' "$@"; }
+# Replies with names of POSIX objects, and keys of System V segments, as shm takes them.
+_shm_reply_names() {
+  local file key rest names=()
+  for file in /dev/shm/*; do [[ -f $file ]] && names+=("/${file##*/}"); done
+  while read -r key rest; do
+    [[ $key =~ ^-?[0-9]+$ && $key -ne 0 ]] && names+=("$(printf '0x%08x' $((key & 0xffffffff)))")
+  done 2>/dev/null </proc/sysvipc/shm
+  _shm_reply "${names[@]}"
+}
 
 _shm() {
-  local commands=(ls stat create read write rm watch arena top)
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options
   if ((COMP_CWORD == 1)); then
-    _shm_reply "$(_shm_lines "${commands[@]}" --help)"
+    _shm_reply ls stat create read write rm watch arena top --help
     return
   fi
   case $command in
@@ -37,28 +39,50 @@ _shm() {
   *) return ;;
   esac
   case $before in
-  --type | -t) _shm_reply "$(_shm_lines i8 u8 i16 u16 i32 u32 i64 u64 f32 f64)" ; return ;;
-  --mode) _shm_reply "$(_shm_lines 0600 0640 0644 0660 0666)" ; return ;;
-  --offset | --count | --interval | --refreshes | -o | -c | -i | -n) [[ $command == rm ]] || return ;;
+  --type | -t) _shm_reply i8 u8 i16 u16 i32 u32 i64 u64 f32 f64 ; return ;;
+  --mode) _shm_reply 0600 0640 0644 0660 0666 ; return ;;
+  --offset | --count | --interval | --refreshes | -o | -c | -i) return ;;
+  -n) [[ $command == rm ]] || return ;;
   esac
   if [[ $word == -* ]]; then
-    _shm_reply "$(_shm_lines "${options[@]}" --help)"
+    _shm_reply "${options[@]}" --help
   elif [[ $command != ls && $command != top && $command != create ]]; then
-    _shm_reply "$(_shm_names)"
+    _shm_reply_names
   fi
 }
 
+# Has the command line a script already? What follows are its arguments.
+_shmlua_has_script() {
+  local i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+    -e | -l | -j) ((i++)) ;;
+    --arena | --restart | --grace) [[ ${COMP_WORDS[i + 1]} == = ]] && ((i += 2)) ;;
+    -*) ;;
+    *) return 0 ;;
+    esac
+  done
+  return 1
+}
+
 _shmlua() {
-  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-  case $before in
-  -j) _shm_reply "$(_shm_lines auto 1 2 4 8)" ; return ;;
-  -e | -l) return ;;
-  esac
-  case $word in
-  -*) _shm_reply "$(_shm_lines -e -l -i -v -E -W -j --arena= --restart --restart= --grace=)" ;;
-  *) COMPREPLY=($(compgen -f -X '!*.lua' -- "$word") $(compgen -d -S / -- "$word")) ;;
-  esac
-  [[ ${COMPREPLY[0]} == *= || ${COMPREPLY[0]} == */ ]] && compopt -o nospace 2>/dev/null
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} IFS=$'\n'
+  local only=(-X '!*.lua')
+  if _shmlua_has_script; then
+    only=()
+  else
+    case $before in
+    -j) _shm_reply auto 1 2 4 8 ; return ;;
+    -e | -l | =) return ;;
+    esac
+    if [[ $word == -* ]]; then
+      _shm_reply -e -i -l -v -E -W -j --arena= --restart --restart= --grace= --help
+      [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
+      return
+    fi
+  fi
+  compopt -o filenames 2>/dev/null
+  COMPREPLY=($(compgen -f "${only[@]}" -- "$word"; ((${#only[@]})) && compgen -d -- "$word"))
 }
 
 complete -F _shm shm

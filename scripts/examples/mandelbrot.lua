@@ -20,7 +20,7 @@ for i = 1, #arg, 2 do
       io.stderr:write("usage: shmlua -j N mandelbrot.lua [--size PIXELS] [--iterations N] [--output FILE.png]\n",
         "sizes and iterations are 1 to 4096\n")
     end
-    os.exit(1)
+    os.exit(not is_first) -- who fails ends the group, and it may be before that is said
   end
   options[name] = value
 end

@@ -1,33 +1,58 @@
--- host_page.lua: the description of shmlua's command line, for its manual page.
+-- host_page.lua: the manual page of shmlua: its options as its own --help has them, and what holds beyond.
+local roff = require "roff"
+
 local host_page = {}
 
-function host_page.parser(recorder)
-  local parser = recorder("shmlua", "Runs Lua scripts with shared memory built in, on as many cores as there are.")
-  parser:option("-e", "Runs a statement."):argname("STATEMENT")
-  parser:option("-l", "Requires a module into a global of its name."):argname("MODULE")
-  parser:flag("-i", "Enters interactive mode after the script.")
-  parser:flag("-v", "Says the version.")
-  parser:flag("-E", "Ignores environment variables.")
-  parser:flag("-W", "Turns warnings on.")
-  parser:option("-j", "Runs so many worker processes, or one for each core of the machine. They share one anonymous "
-    .. "arena: shm.worker.arena; which of them it is says shm.worker.index, and how many there are shm.worker.count.")
-    :argname("N|auto")
-  parser:option("--arena", "Bytes of the arena that workers share: 64K, 1M, 2G."):argname("=SIZE")
-  parser:option("--restart", "Starts a worker that has crashed anew, N times at most; without it, the first failure "
-    .. "ends the group with its code."):argname("[=N]")
-  parser:option("--grace", "How long workers have to end after SIGINT or SIGTERM, before they are killed.")
-    :argname("=SECONDS")
-  parser:argument("SCRIPT", "A file, or - for standard input; without it, standard input."):args("?")
-  parser:argument("ARGUMENT", "Of the script: arg[1] and so on."):args("*")
-  return parser
+local sections = {
+  { "DESCRIPTION", "It takes what lua5.4 takes, and does the same; the module `shm` is there without a search path.",
+    "With -j, the script is read once, also from standard input, and each worker runs all of it, and LUA_INIT, -l and "
+    .. "-e before. A worker that a signal kills is reported in a line. It, unless it is restarted, and one that ends "
+    .. "with another exit code than 0, end the group: the others get SIGTERM.",
+    "SIGINT, SIGTERM and SIGHUP stop the group: the scripts get an error, once, so that what is to be closed is "
+    .. "closed; workers that are still there after the grace time are killed. Nothing is left behind: what workers "
+    .. "have started ends with the group, and if shmlua is killed, the system kills its workers." },
+  { "EXIT STATUS", "That of the script; 1 after an error of any kind, also on the command line. With -j, 0 if all "
+    .. "workers have ended with 0, else that of the first that did not, or 128 and its signal. Where a signal has "
+    .. "stopped the group, shmlua dies of that signal." },
+  { "ENVIRONMENT", "LUA_INIT, LUA_PATH, LUA_CPATH, and these with _5_4, as for lua5.4; with -E, none of them." },
+}
+
+local examples = { "shmlua script.lua 1 2 3", "shmlua -j auto mandelbrot.lua",
+  "shmlua -j 4 --restart=10 --grace=1 server.lua" }
+
+-- "  -l g=mod     require library" begins an option; what is indented like its text goes on.
+local function items(help)
+  local list = {}
+  for line in help:gmatch("[^\n]+") do
+    local option, text = line:match("^  (%-.-)  +(%S.*)$")
+    local more = line:match("^   +(%S.*)$")
+    if option then
+      list[#list + 1] = { option, text }
+    elseif more and #list > 0 then
+      list[#list][2] = list[#list][2] .. " " .. more
+    end
+  end
+  for i, item in ipairs(list) do list[i] = roff.item(item[1], item[2]) end
+  return table.concat(list)
 end
 
-host_page.notes = {
-  { "DESCRIPTION", "It behaves as lua5.4 does; the module `shm` is there without a search path. With -j it watches "
-    .. "over its workers: one that crashes is reported with its signal. Nothing is left behind, also when it is "
-    .. "killed." },
-  { "EXIT STATUS", "That of the script; with -j, 0, or that of the first worker that failed." },
-  { "EXAMPLES", "shmlua -j auto mandelbrot.lua" },
-}
+-- help: what `shmlua --help` prints.
+function host_page.write(help)
+  local usage, summary = help:match("^usage: ([^\n]+)\n([^\n]+)%.\n")
+  local page = {
+    roff.header("SHMLUA", 1, "User Commands"), roff.section "NAME",
+    "shmlua \\- " .. roff.text((summary:gsub("^%u", string.lower))) .. "\n",
+    roff.section "SYNOPSIS", roff.text(usage) .. "\n",
+    roff.section "OPTIONS", items(help),
+  }
+  for _, section in ipairs(sections) do
+    page[#page + 1] = roff.section(section[1])
+    for i = 2, #section do page[#page + 1] = roff.paragraph(section[i]) end
+  end
+  page[#page + 1] = roff.section "EXAMPLES"
+  for _, example in ipairs(examples) do page[#page + 1] = roff.example(example) end
+  page[#page + 1] = roff.section "SEE ALSO" .. "shm(1), shm(3lua), lua(1)\n"
+  return table.concat(page)
+end
 
 return host_page

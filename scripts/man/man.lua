@@ -1,5 +1,6 @@
 -- man.lua: writes a manual page to standard output: shm.1, shmlua.1 or shm.3lua. `make man` calls it, from the
--- top of the tree. It needs Lua only: of the libraries that the tool uses, it takes stand-ins.
+-- top of the tree, and hands what `shmlua --help` prints to shmlua.1. It needs Lua only: of the libraries that the
+-- tool uses, it takes stand-ins.
 local here = arg[0]:match("^.*/") or "./"
 package.path = here .. "?.lua;" .. here .. "../?.lua;" .. package.path
 
@@ -13,10 +14,7 @@ local pages = {
     local commandline = require "cli.commandline"
     return require "tool_page".write(commandline.parser(), commandline.notes)
   end,
-  ["shmlua.1"] = function()
-    local host = require "host_page"
-    return require "tool_page".write(host.parser(require "recorder"), host.notes)
-  end,
+  ["shmlua.1"] = function() return require "host_page".write(io.read "a") end,
   ["shm.3lua"] = function() return require "api_page".write(here .. "../../bindings/meta/shm.lua") end,
 }
 

@@ -1,10 +1,14 @@
 -- roff.lua: text as the macros of man(7) take it.
 local roff = {}
 
+-- What would be typographic else, so that nobody could copy it into a shell.
+local straight = { ["'"] = "\\(aq", ["~"] = "\\(ti", ["^"] = "\\(ha" }
+
 -- A text on a line of its own: nothing of it is a request.
 function roff.text(text)
   text = text:gsub("\\", "\\e"):gsub("%-", "\\-"):gsub("`([^`]*)`", "\\fB%1\\fR"):gsub("|", "|\\:")
-  return (text:gsub("^[.']", "\\&%0"):gsub("\n([.'])", "\n\\&%1"))
+    :gsub("['~^]", straight)
+  return (text:gsub("^%.", "\\&%0"):gsub("\n(%.)", "\n\\&%1"))
 end
 
 -- An argument of a macro.

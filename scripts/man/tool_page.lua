@@ -1,4 +1,4 @@
--- tool_page.lua: the manual page of a program, from the description of its command line.
+-- tool_page.lua: the manual page of the tool shm, from the description of its command line.
 local roff = require "roff"
 
 local tool_page = {}
@@ -14,9 +14,7 @@ local function label(node)
   if raw(node, "kind") == "argument" then return raw(node, "name") end
   local names = {}
   for name in raw(node, "name"):gmatch("%S+") do
-    local long = name:find("^%-%-")
-    local value = raw(node, "kind") == "option" and value_of(node) or ""
-    names[#names + 1] = name .. (value == "" and "" or (long and value:find("^%[?=") and "" or " ") .. value)
+    names[#names + 1] = raw(node, "kind") == "option" and name .. " " .. value_of(node) or name
   end
   return table.concat(names, ", ")
 end
@@ -61,16 +59,14 @@ end
 -- parser: as recorder.lua has kept it; notes: sections, { title, text }.
 function tool_page.write(parser, notes)
   local name, text = raw(parser, "name"), raw(parser, "text")
-  local subcommands = commands(parser)
-  local line = subcommands == "" and synopsis(name, parser) or name .. " COMMAND [OPTION]... [ARGUMENT]..."
   local page = {
     roff.header(name:upper(), 1, "User Commands"), roff.section "NAME",
     roff.text(name) .. " \\- " .. roff.text((text:gsub("%.$", ""):gsub("^%u", string.lower))) .. "\n",
-    roff.section "SYNOPSIS", roff.text(line) .. "\n",
+    roff.section "SYNOPSIS", roff.text(name .. " COMMAND [OPTION]... [ARGUMENT]...") .. "\n",
+    roff.section "COMMANDS", commands(parser),
   }
-  page[#page + 1] = roff.section(subcommands == "" and "OPTIONS" or "COMMANDS") .. items(parser) .. subcommands
   for _, note in ipairs(notes) do page[#page + 1] = roff.section(note[1]) .. roff.text(note[2]) .. "\n" end
-  page[#page + 1] = roff.section "SEE ALSO" .. "shm(1), shmlua(1), shm(3lua), ipcs(1), shm_overview(7), sysvipc(7)\n"
+  page[#page + 1] = roff.section "SEE ALSO" .. "shmlua(1), shm(3lua), ipcs(1), shm_overview(7), sysvipc(7)\n"
   return table.concat(page)
 end
 

@@ -302,6 +302,9 @@ static void test_moves_with_its_objects(void **state) {
   *find(&arena, "other", 1, &other) = 2;
   shmx_arena_move(&arena, &moved);
   memset(&arena, 0xff, sizeof arena); /* nobody looks there any more */
+  assert_ptr_equal(*moved.link, &moved);
+  assert_ptr_equal(moved.next->link, &moved.next);
+  assert_ptr_equal(one.arena, &moved);
   shmx_arena_object_close(&other);
   assert_int_equal(*find(&moved, "other", 1, &other), 2);
   assert_int_equal(shmx_arena_object_check(&one), 0);

@@ -5,10 +5,12 @@
 #ifndef SPEC_CORE_HOSTILE_H
 #define SPEC_CORE_HOSTILE_H
 
-#include "toys.h"
+#include "expect.h"
 
 #include "os/process.h"
+#include "shmx.h"
 
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 /*
- * threads_test.c has four threads change plain data under each kind of lock. Built for the thread
- * sanitizer (make asan), it shows that the locks order memory as they should.
+ * threads_test.c has four threads change plain data under each kind of lock, and have arenas of one
+ * process. Built for the thread sanitizer (make asan), it shows that the locks order memory.
  */
 #include "together.h"
 
@@ -158,11 +158,36 @@ static void test_barrier(void **state) {
   assert_int_equal(place.one, TIMES / 2);
 }
 
+/* Arenas of all threads are on one list of the process: neighbours come, move and go. */
+static void *move_arenas(void *unused) {
+  shmx_arena one, other;
+  shmx_arena_object object;
+  shmx_kind kind = shmx_array_kind(SHMX_I32, 1);
+  for (int i = 0; i < TIMES / 10; i++) {
+    EXPECT(shmx_arena_open(&one, shmx_anonymous(), SHMX_ARENA_SIZE_MIN, NULL) == 0);
+    EXPECT(shmx_arena_find(&one, "n", &kind, &object) == 0);
+    for (int j = 0; j < 10; j++) {
+      shmx_arena_move(&one, &other);
+      shmx_arena_move(&other, &one);
+    }
+    EXPECT(object.arena == &one);
+    shmx_arena_close(&one);
+    EXPECT(object.arena == NULL);
+  }
+  return unused;
+}
+
+static void test_moving_arenas(void **state) {
+  (void)state;
+  run(move_arenas);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_mutex),     cmocka_unit_test(test_abandoned_mutex),
-      cmocka_unit_test(test_rwlock),    cmocka_unit_test(test_semaphore),
-      cmocka_unit_test(test_condition), cmocka_unit_test(test_barrier),
+      cmocka_unit_test(test_mutex),         cmocka_unit_test(test_abandoned_mutex),
+      cmocka_unit_test(test_rwlock),        cmocka_unit_test(test_semaphore),
+      cmocka_unit_test(test_condition),     cmocka_unit_test(test_barrier),
+      cmocka_unit_test(test_moving_arenas),
   };
   return cmocka_run_group_tests(tests, begin, nothing_left);
 }

@@ -6,6 +6,7 @@
 #ifndef SPEC_CORE_TOYS_H
 #define SPEC_CORE_TOYS_H
 
+#include "expect.h"
 #include "shmx.h"
 
 #include "sync/lock.h"
@@ -20,16 +21,6 @@ static int64_t toy_slack = SHMX_SECOND;
 
 /* When the call that runs now must be over. */
 static int64_t toy_limit;
-
-_Noreturn static inline void toy_fail(const char *file, int line, const char *what) {
-  fprintf(stderr, "%s:%d: not so: %s\n", file, line, what);
-  abort();
-}
-
-#define TOY_EXPECT(condition)                                                                      \
-  do {                                                                                             \
-    if (!(condition)) toy_fail(__FILE__, __LINE__, #condition);                                    \
-  } while (0)
 
 struct toys;
 

@@ -47,7 +47,7 @@ function process.start(command, arguments, options)
     args = arguments, stdio = { input, output, errors }, cwd = options.cwd,
     env = environment(options.env), uid = options.uid, gid = options.gid,
   }, function(code, signal)
-    self.code, self.signal = code, signal
+    self.code, self.signal = signal == 0 and code or 128 + signal, signal -- as a shell says it
     self.handle:close(closed)
   end)
   if not self.handle then error("cannot start " .. command .. ": " .. tostring(self.pid), 2) end

@@ -18,6 +18,14 @@ function sandbox.run(size, commands, script)
   return process.run("unshare", { flags, "sh", "-c", shell, "sh", script })
 end
 
+-- Options of process.run that make it a user who owns nothing; or nil, and why that cannot be.
+function sandbox.nobody()
+  if not root then return nil, "only root can become another user" end
+  local nobody, path = { uid = 65534, gid = 65534 }, process.build .. "/shm.so"
+  if process.run("test", { "-r", path }, nobody).code ~= 0 then return nil, "nobody may not read " .. path end
+  return nobody
+end
+
 -- Runs a script as a user who owns nothing; nil where we are not root and cannot.
 function sandbox.run_as_nobody(script)
   if not root then return nil end
