@@ -89,10 +89,10 @@ static int redis_ends(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {{"gets", redis_gets},
-                                    {"sets", redis_sets},
-                                    {"incrs", redis_incrs},
-                                    {"stop", redis_ends},
-                                    {NULL, NULL}};
+                                   {"sets", redis_sets},
+                                   {"incrs", redis_incrs},
+                                   {"stop", redis_ends},
+                                   {NULL, NULL}};
 
 /* redis(count, a folder) --> a table that has all keys; nil where there is no server. */
 static int new_redis(lua_State *L) {
