@@ -179,6 +179,32 @@ describe("a contestant of another language", function()
   end)
 end)
 
+describe("the results in the README", function()
+  local function read(path)
+    local file <close> = assert(io.open(path))
+    return file:read("a")
+  end
+
+  it("are those of the tree, which scripts/bench/results has", function()
+    local shown = read("README.md"):match("<!%-%- scripts/bench/results/bench%.md.-%-%->\n(.-)\n</details>")
+    assert.equal(read("scripts/bench/results/bench.md"), shown)
+    local folder = directory .. "/again"
+    assert(uv.fs_mkdir(folder, 448))
+    assert(uv.fs_copyfile("scripts/bench/results/bench.csv", folder .. "/bench.csv"))
+    assert.equal(0, process.run(process.lua, { "scripts/bench/summary.lua", folder }).code)
+    assert.equal(shown, read(folder .. "/bench.md"))
+  end)
+
+  it("have a picture each, and each picture is there", function()
+    local count = 0
+    for path in read("README.md"):gmatch("%((scripts/bench/results/%w+%.svg)%)") do
+      assert.matches("^<%?xml.*<svg ", read(path))
+      count = count + 1
+    end
+    assert.equal(4, count)
+  end)
+end)
+
 describe("the table of the results", function()
   it("has a row for each work that others do, too", function()
     local folder = directory .. "/table"

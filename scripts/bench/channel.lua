@@ -86,7 +86,7 @@ end
 
 local function race_stream(name, size, asks)
   local arena <close> = open_arena()
-  race_peers({ work = "one way", at = name, x = size, unit = "op/s", rounds = 7,
+  race_peers({ work = "one way", at = name, x = size, unit = "op/s", rounds = 5,
     count = math.max((100 << 20) // (1024 + 6 * size), 256),
     { "shm", messages.stream(arena, size), asks = asks },
     { "shm, C", streaming(channels.channel(size, messages.room(size), false)), is = "ours" },
@@ -141,7 +141,7 @@ end
 
 -- The processor's time that it takes, of each kind in a process of its own, all at once.
 local function race_waiting()
-  local seconds <const> = 5
+  local seconds <const> = 3
   local arena <close> = open_arena()
   local empty, full = messages.channel(arena), messages.channel(arena)
   local subscription = assert(arena:topic("quiet", messages.room(64)):subscribe())
@@ -158,8 +158,8 @@ local function race_waiting()
       return used[i]
     end
   end
-  local asks <const> = { { most = 10e-3 } }
-  bench.race { work = "CPU in 5 s of waiting", count = 1, rounds = 1,
+  local asks <const> = { { most = 6e-3 } }
+  bench.race { work = "waiting for a message, processor's time", at = seconds .. " s", count = 1, rounds = 1,
     { "ch:receive()", use(1), asks = asks },
     { "ch:send()", use(2), is = "ours", asks = asks },
     { "s:receive()", use(3), is = "ours", asks = asks } }

@@ -11,9 +11,9 @@ local rows <const> = results.read(folder .. "/bench.csv")
 -- Seen on white as well as on black: no background, grey texts, colours of middling brightness
 -- that the colour-blind can tell apart (after Okabe and Ito).
 local grey <const> = "#808890"
-local colours <const> = { "#0081c4", "#009e73", "#cc6fa4", "#b39200", "#7b6fd0", "#00a3a3", "#a06a3c",
-  "#8fa33b", "#5f8fd0" }
-local roles <const> = { ours = { "#e4572e", "#ef9a3d" }, limit = { grey }, floor = { grey } }
+local colours <const> = { "#0081c4", "#009e73", "#cc6fa4", "#b39200", "#7b6fd0", "#a06a3c", "#56b4e9",
+  "#8fa33b", "#c0392b" }
+local roles <const> = { ours = { "#e4572e", "#ef9a3d", "#f2c14e" }, limit = { grey }, floor = { grey } }
 
 local head <const> = [[
 set terminal svg size %d,%d dynamic enhanced font "Helvetica,13"
@@ -64,12 +64,12 @@ local function bars(title, found, factor, unit)
   for i, row in ipairs(found) do
     local median = row.median / factor
     commands[#commands + 1] = ("%d %g %s %s"):format(i, median,
-      (roles[row.is] or colours)[1]:gsub("#", "0x"), ("%.3g"):format(median))
+      (roles[row.is] or colours)[1]:gsub("#", "0x"), (median < 100 and "%.3g" or "%.0f"):format(median))
     tics[i] = ("%s %d"):format(quoted(row.contestant), i)
   end
   for _, command in ipairs { "END", "set title " .. quoted(title), "set xlabel " .. quoted(unit),
     "set logscale x 10", "unset logscale y", "set format x '%g'",
-    ("set xrange [%g:%g]"):format(low, 2 * found[1].median / factor),
+    ("set xrange [%g:%g]"):format(low, 4 * found[1].median / factor),
     ("set yrange [0.4:%g]"):format(#found + 0.6), "set ytics (" .. table.concat(tics, ", ") .. ")",
     "unset key", "set style fill solid 0.85 noborder",
     ("plot $bars using 2:1:(%g):2:($1-0.36):($1+0.36):3 with boxxyerror linecolor rgb variable, \\")
@@ -111,8 +111,9 @@ local processes <const> = "set logscale x 2; set xlabel 'processes'; set xrange 
 
 local function append(to, from) table.move(from, 1, #from, #to + 1, to) end
 
-local function side_by_side(...)
-  local commands = { "set multiplot layout 1,2" }
+-- Panels in so many rows and columns.
+local function together(layout, ...)
+  local commands = { "set multiplot layout " .. layout }
   for _, panel in ipairs { ... } do append(commands, panel) end
   commands[#commands + 1] = "unset multiplot"
   return commands
@@ -122,12 +123,12 @@ draw("latency", 760, 420, bars("A message of 64 bytes to another process and bac
   results.of(rows, "round trip", "64 B"), 1e-6, "microseconds (less is better)"))
 draw("rate", 820, 420, curves("Messages from one process to another",
   results.of(rows, "one way"), sizes, "messages a second (more is better)", 1))
-draw("processes", 1120, 400, side_by_side(
+draw("processes", 820, 760, together("2,1",
   curves("A dict of 1,000 keys: get", results.of(rows, "dict get by processes, 1,000 keys"),
     processes, "gets a second, of all (more is better)", 1),
   curves("A lock that all want", results.of(rows, "lock by processes"), processes,
     "times a second, of all (more is better)", 1)))
-draw("elements", 1120, 400, side_by_side(
+draw("elements", 1120, 400, together("1,2",
   bars("An element of f64: get", results.of(rows, "element get", "f64"), 1e-9,
     "nanoseconds (less is better)"),
   bars("A million elements of f64: sum", results.of(rows, "sum", "1,000,000 f64"), 1e-6,

@@ -182,7 +182,6 @@ bench.begin [[medians of 11 to 31 rounds in turns; the loop's own cost is left i
 race_copies("64 B", 64)
 race_copies("64 KiB", 64 << 10)
 race_copies("1 MiB", 1 << 20)
-race_copies("16 MiB", 16 << 20)
 race_copies("64 MiB", 64 << 20)
 race_cycle("System V", number, baseline.sysv_cycle)
 race_cycle("POSIX", "/shm_bench_" .. number, baseline.posix_cycle)
