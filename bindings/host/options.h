@@ -27,8 +27,8 @@ struct options {
   double grace;  /* seconds between SIGTERM and SIGKILL */
 };
 
-/* Reads the command line; false after it has said what is wrong with it. The steps are never freed:
- * they are needed up to the end. */
+/* Reads the command line; false after it has said what is wrong with it. The steps are the caller's
+ * to free, in any case. */
 bool options_read(struct options *options, int argc, char **argv);
 
 /* What --help prints. */

@@ -25,16 +25,8 @@ static void occupy_standard_files(void) {
       (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
-static int run_group(const struct options *options) {
-  char message[512];
-  struct chunk chunk = {0};
+static int run_workers(const struct options *options, const struct chunk *chunk) {
   shmx_arena arena = {0};
-  occupy_standard_files();
-  if (options->has_script &&
-      !chunk_compile(&chunk, options_script(options), message, sizeof message)) {
-    say(options, "%s", message);
-    return EXIT_FAILURE;
-  }
   shmx_options creation = {.flags = SHMX_NORESERVE};
   int status = shmx_arena_open(&arena, shmx_anonymous(), options->arena, &creation);
   if (status != 0) {
@@ -42,19 +34,37 @@ static int run_group(const struct options *options) {
         shmx_error_text(status));
     return EXIT_FAILURE;
   }
-  int code = supervise(options, &chunk, &arena);
+  int code = supervise(options, chunk, &arena);
   shmx_arena_close(&arena);
+  return code;
+}
+
+static int run_group(const struct options *options) {
+  char message[512];
+  struct chunk chunk = {0};
+  int code = EXIT_FAILURE;
+  occupy_standard_files();
+  if (!options->has_script ||
+      chunk_compile(&chunk, options_script(options), message, sizeof message))
+    code = run_workers(options, &chunk);
+  else
+    say(options, "%s", message);
   free(chunk.data);
   return code;
 }
 
-int main(int argc, char **argv) {
-  struct options options;
-  if (!options_read(&options, argc, argv)) return EXIT_FAILURE;
-  if (options.help) {
-    printf(options_usage, options.program);
+static int run(const struct options *options) {
+  if (options->help) {
+    printf(options_usage, options->program);
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
   }
-  if (options.version) options_print_version();
-  return options.workers > 0 ? run_group(&options) : script_run(&options, NULL);
+  if (options->version) options_print_version();
+  return options->workers > 0 ? run_group(options) : script_run(options, NULL);
+}
+
+int main(int argc, char **argv) {
+  struct options options;
+  int code = options_read(&options, argc, argv) ? run(&options) : EXIT_FAILURE;
+  free(options.steps);
+  return code;
 }
