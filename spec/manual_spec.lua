@@ -23,9 +23,9 @@ local function page(name)
   return filter(input, process.lua, { root .. "/scripts/man/man.lua", name }, { cwd = "/" })
 end
 
--- The page as it is read, without the overstriking that makes it bold.
+-- The page as it is read, without the overstriking that makes it bold; groff's memory is not ours to check.
 local function formatted(name)
-  return filter(page(name), "groff", { "-man", "-Tutf8", "-ww", "-P-cbou" })
+  return filter(page(name), "groff", { "-man", "-Tutf8", "-ww", "-P-cbou" }, { env = { LD_PRELOAD = false } })
 end
 
 local function help(...)
