@@ -161,3 +161,56 @@ describe("a forked child", function()
     assert.is_true(assert(c:fd()) > 2)
   end)
 end)
+
+describe("a long string that is received", function()
+  local long <const>, longer <const> = ("long"):rep(2000), ("longer"):rep(2000)
+  local large
+  before_each(function() large = assert(arena:channel("large", "64K")) end)
+  after_each(function() collectgarbage "incremental" end)
+
+  -- Receives, while Lua collects garbage that has this finalizer.
+  local function receive_while(finalizer)
+    local results
+    collectgarbage "generational" -- each of its steps finalizes what has just been made
+    collectgarbage "stop"
+    setmetatable({}, { __gc = function() if not results then finalizer() end end })
+    collectgarbage "restart" -- the next allocation takes a step
+    results = table.pack(pcall(large.receive, large, 0))
+    return table.unpack(results, 1, results.n)
+  end
+
+  it("is the next one, if a finalizer receives that meanwhile", function()
+    large:send_all { long, longer, { long }, "end" }
+    local taken
+    local fine, value = receive_while(function() taken = large:receive(0) end)
+    assert.same({ long, true, longer }, { taken, fine, value })
+    fine, value = receive_while(function() end)
+    assert.same({ true, { long } }, { fine, value })
+    assert.equal("end", large:receive(0))
+    refused("is empty$", "EAGAIN", large:receive(0))
+  end)
+
+  it("is others' to receive meanwhile, and stays if a finalizer closes the arena", function()
+    local other = assert(shm.arena(name))
+    local theirs, seen = assert(other:channel("large", "64K")), nil
+    large:send_all { long, longer }
+    local fine, message = receive_while(function()
+      seen = theirs:receive(0)
+      arena:close()
+    end)
+    assert.equal(long, seen)
+    assert.is_false(fine)
+    assert.matches("is closed$", message)
+    assert.equal(longer, theirs:receive(0))
+    other:close()
+  end)
+
+  it("stays if a finalizer peeks at it, until that is released", function()
+    large:send(long)
+    local fine, message = receive_while(function() large:peek() end)
+    assert.is_false(fine)
+    assert.matches("release what is peeked at first$", message)
+    assert.is_true(large:release())
+    refused("is empty$", "EAGAIN", large:receive(0))
+  end)
+end)

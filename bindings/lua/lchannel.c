@@ -232,6 +232,8 @@ static int receive(lua_State *L, struct lchannel *self, int64_t deadline) {
   struct receipt receipt;
   lbuffer_start(&receipt.buffer);
   int status = lobject_attempt(L, &self->base, try_receive, &receipt, deadline);
+  if (status == -EMSGSIZE && lmessage_take(L, &self->base, &self->channel, &receipt.message))
+    return 0;
   while (status == -EMSGSIZE) {
     lbuffer_grow(L, &receipt.buffer, receipt.message.length);
     status = lobject_attempt(L, &self->base, try_receive, &receipt, deadline);

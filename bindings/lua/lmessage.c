@@ -33,6 +33,32 @@ void lbuffer_end(lua_State *L, const struct lbuffer *buffer) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &spare);
 }
 
+/* Bytes of a string that is copied once. Shorter ones gain nothing, and for longer ones malloc asks
+ * the kernel for pages each time: those are copied faster from the buffer, which is in the caches.
+ */
+enum { STRAIGHT_MIN = 4096, STRAIGHT_MAX = 1 << 17 };
+
+/* While Lua copies it, may lack memory, or collects garbage whose finalizers receive or close, no
+ * turn is held. What was copied is good if memory was not lost, and then, which the fences in
+ * shmx_segment_lost keep in this order, nobody has received it. */
+bool lmessage_take(lua_State *L, struct lobject *object, shmx_channel *channel,
+                   const shmx_message *seen) {
+  uint64_t next = channel->consumer.at;
+  shmx_message message;
+  if (seen->tag != LVALUE_STRING || seen->length < STRAIGHT_MIN || seen->length > STRAIGHT_MAX)
+    return false;
+  lua_pushlstring(L, seen->data, seen->length);
+  int status = shmx_arena_object_check(&object->object);
+  if (status == 0 && shmx_segment_lost(&object->object.memory)) status = -EFAULT;
+  if (status == 0) status = shmx_channel_peek(channel, &message, 0);
+  if (status == 0) {
+    if (channel->consumer.at == next) return shmx_channel_release(channel) == 0;
+    shmx_channel_unpeek(channel);
+  }
+  lua_pop(L, 1);
+  return false;
+}
+
 int lmessage_push_all(lua_State *L, const void *data, size_t length) {
   shmx_message message;
   size_t at = 0;

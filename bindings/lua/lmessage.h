@@ -27,6 +27,12 @@ void lbuffer_grow(lua_State *L, struct lbuffer *buffer, size_t length);
 /* What was in it was pushed: another call may have it. Without this, the garbage collector has. */
 void lbuffer_end(lua_State *L, const struct lbuffer *buffer);
 
+/* Pushes what was seen in the ring, which shmx_channel_receive has found too long for a buffer, and
+ * takes it out, if it is a string that is worth it, and the next message still: it is copied once,
+ * straight from the ring. Else pushes nothing, and returns false. */
+bool lmessage_take(lua_State *L, struct lobject *object, shmx_channel *channel,
+                   const shmx_message *seen);
+
 /* Pushes a list of the values in a buffer of shmx_channel_receive_all, and how many were damaged,
  * or nil for none. Returns 0; -EBADMSG where all were. */
 int lmessage_push_all(lua_State *L, const void *data, size_t length);

@@ -40,7 +40,7 @@ struct shmx_channel_end {
   bool busy;        /* reserved or peeked at */
   bool missed;      /* the last to time out has not had its turn: another has it */
   uint64_t process; /* the owner's; after fork, not the child's */
-  uint64_t at;      /* where our reservation begins, or what is peeked at ends */
+  uint64_t at;      /* where our reservation begins, or what we have looked at ends */
   uint64_t size;    /* bytes of what is reserved */
   uint64_t other;   /* how far the other end had come when we last looked: it only goes on */
 };
@@ -107,8 +107,9 @@ SHMX_API int shmx_channel_send_all(shmx_channel *channel, const shmx_message *me
 
 /*
  * Receives a message into a buffer; message->data is the buffer. Errors: ETIMEDOUT (none there),
- * EMSGSIZE (message->length says how long it is; it stays), EPIPE (finished, and all is received),
- * EBUSY, EDEADLK (this handle peeks), EINTR, EFAULT, EBADMSG.
+ * EMSGSIZE (message says how long it is, and where it lies while nobody receives it: it stays),
+ * EPIPE (finished, and all is received), EBUSY, EDEADLK (this handle peeks), EINTR, EFAULT,
+ * EBADMSG.
  */
 SHMX_API int shmx_channel_receive(shmx_channel *channel, void *buffer, size_t room,
                                   shmx_message *message, int64_t deadline);

@@ -49,11 +49,15 @@ static int receive(shmx_channel *channel, void *buffer, size_t room, shmx_messag
   if (status != 0) return status;
   status = shmx_ring_first(memory->ring, channel->capacity, head, tail, &item);
   if (status == 0) {
+    unsigned char *bytes = shmx_ring_bytes(memory->ring, channel->capacity, item.at);
     *message = (shmx_message){buffer, item.length, item.tag};
-    if (item.length > room)
+    if (item.length <= room) {
+      shmx_copy(buffer, bytes, item.length);
+    } else {
+      message->data = bytes;
+      channel->consumer.at = item.next;
       status = -EMSGSIZE;
-    else
-      shmx_copy(buffer, shmx_ring_bytes(memory->ring, channel->capacity, item.at), item.length);
+    }
   }
   if (status == 0) shmx_end_pass(&memory->consumer, item.next, 1);
   shmx_end_leave(&channel->consumer, &memory->consumer);

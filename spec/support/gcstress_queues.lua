@@ -33,6 +33,10 @@ local function use_channel(a)
   assert(select(3, a:channel("c", 8192)) == "EPROTOTYPE")
   local own = a:channel("own", 256, { exclusive = "both", spin = 0 })
   assert(own:send({ 1 }, SOON) and own:receive(SOON)[1] == 1)
+  local long = assert(a:channel("long", 32768))
+  for _, value in ipairs { large, { large } } do
+    assert(long:send(value, SOON) and same(value, long:receive(SOON)))
+  end
   return c, v, peeked
 end
 
