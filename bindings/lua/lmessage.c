@@ -33,9 +33,8 @@ void lbuffer_end(lua_State *L, const struct lbuffer *buffer) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &spare);
 }
 
-/* Bytes of a string that is copied once. Shorter ones gain nothing, and for longer ones malloc asks
- * the kernel for pages each time: those are copied faster from the buffer, which is in the caches.
- */
+/* Bytes of a string that is copied once. Shorter ones gain nothing; longer ones lose, as long as
+ * malloc gives their pages back to the kernel each time, as it does by default. */
 enum { STRAIGHT_MIN = 4096, STRAIGHT_MAX = 1 << 17 };
 
 /* While Lua copies it, may lack memory, or collects garbage whose finalizers receive or close, no
