@@ -9,21 +9,26 @@ local messages = { letter = ("x"):rep(64) }
 
 local lot <const> = 64 -- so that all ends have an equal part, also of the fourth that warms up
 
--- Seconds that n messages take, which all these together send and receive.
-function messages.racing(runs)
+-- Seconds that n messages take, which all these together send and receive, after some that warm up:
+-- a fourth as many, or more.
+function messages.racing(runs, more)
   return function(n)
     local whole = math.max(n // lot, 1) * lot
-    return channels.race(runs, whole // 4, whole) * n / whole
+    return channels.race(runs, math.max(whole // 4, more or 0), whole) * n / whole
   end
 end
 
 -- So many of each, which have an equal part of the messages.
-local function racing_ends(send, producers, receive, consumers)
+local function racing_ends(send, producers, receive, consumers, more)
   local runs = {}
   for i = 1, producers do runs[i] = function(n) send(n // producers) end end
   for _ = 1, consumers do runs[#runs + 1] = function(n) receive(n // consumers) end end
-  return messages.racing(runs)
+  return messages.racing(runs, more)
 end
+
+-- So many messages warm up Lua: until the heap of a forked child has grown to what it is from then
+-- on, each string is in memory that nobody has touched, which costs more than its message.
+local function warming(size) return math.max((16 << 20) // size // lot, 1) * lot end
 
 -- ---- what carries messages in C ----
 
@@ -63,7 +68,7 @@ end
 function messages.stream(arena, size, producers, consumers)
   local ch, data = messages.channel(arena, messages.room(size)), ("x"):rep(size)
   return racing_ends(messages.sending(ch, data), producers or 1, messages.receiving(ch, data),
-    consumers or 1)
+    consumers or 1, warming(size))
 end
 
 -- The ends are claimed by the processes that use them.
@@ -78,8 +83,8 @@ function messages.exclusive_stream(arena)
       run(n)
     end
   end
-  return messages.racing { claiming("producer", messages.sending),
-    claiming("consumer", messages.receiving) }
+  return messages.racing({ claiming("producer", messages.sending),
+    claiming("consumer", messages.receiving) }, warming(64))
 end
 
 function messages.batch_stream(arena, size)
@@ -90,7 +95,7 @@ function messages.batch_stream(arena, size)
     n = n // size * size
     while n > 0 do n = n - #ch:receive_all(size) end
   end
-  return messages.racing { send, receive }
+  return messages.racing({ send, receive }, warming(64))
 end
 
 function messages.exchange(arena, options)
