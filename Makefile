@@ -337,7 +337,7 @@ $(BUILD)/spec/lmdb.so: $(BUILD)/obj/scripts/bench/lmdb.o
 	@mkdir -p $(@D)
 	$(LINK_SHARED) $^ -o $@ -llmdb
 
-$(BUILD)/spec/boost.so: scripts/bench/boost.cpp scripts/bench/carrier.h
+$(BUILD)/spec/boost.so: scripts/bench/boost.cpp scripts/bench/carrier.h scripts/bench/methods.h
 	@mkdir -p $(@D)
 	$(CXX) -shared -fPIC -pthread -Wall -Wextra -isystem $(LUA_INCDIR) $(CFLAGS) $< -o $@ -lrt
 

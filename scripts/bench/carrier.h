@@ -7,8 +7,7 @@
 #ifndef SCRIPTS_BENCH_CARRIER_H
 #define SCRIPTS_BENCH_CARRIER_H
 
-#include <lauxlib.h>
-#include <lua.h>
+#include "methods.h"
 
 enum { THERE, BACK, WAYS };
 
@@ -62,11 +61,7 @@ static inline void *push_carrier(lua_State *L, size_t size, const luaL_Reg *meth
   for (size_t i = 0; i < length; i++)
     self->message[i] = 'x';
   lua_setiuservalue(L, -2, 1);
-  lua_createtable(L, 0, 1);
-  lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_setmetatable(L, -2);
+  set_methods(L, methods);
   return self;
 }
 

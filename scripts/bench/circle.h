@@ -8,6 +8,7 @@
 #ifndef SCRIPTS_BENCH_CIRCLE_H
 #define SCRIPTS_BENCH_CIRCLE_H
 
+#include "methods.h"
 #include "processes.h"
 
 struct circle {
@@ -46,11 +47,7 @@ static inline void *push_circle(lua_State *L, size_t size, const luaL_Reg *metho
   self->message = (char *)lua_newuserdatauv(L, length, 0);
   memset(self->message, 'x', length);
   lua_setiuservalue(L, -2, 1);
-  lua_createtable(L, 0, 1);
-  lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_setmetatable(L, -2);
+  set_methods(L, methods);
   return self;
 }
 

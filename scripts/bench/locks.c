@@ -3,6 +3,7 @@
  * and processes that race for them, are killed with them, or wait for them. Most believe their
  * arguments. Touches the core's inner headers and libc.
  */
+#include "methods.h"
 #include "processes.h"
 #include "sync/lock.h"
 #include "sync/mutex.h"
@@ -172,11 +173,7 @@ static struct contestant *push_contestant(lua_State *L, const luaL_Reg *methods)
   *self = (struct contestant){.tag = &tag};
   self->place = new_shared(L, sizeof *self->place);
   shmx_mutex_open(&self->mutex, &self->place->mutex);
-  lua_createtable(L, 0, 1);
-  lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_setmetatable(L, -2);
+  set_methods(L, methods);
   return self;
 }
 

@@ -7,6 +7,8 @@
 #ifndef SCRIPTS_BENCH_TABLE_H
 #define SCRIPTS_BENCH_TABLE_H
 
+#include "methods.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,9 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#include <lauxlib.h>
-#include <lua.h>
 
 enum { KEY = 16, VALUE = 8, VALUES = 256 };
 
@@ -94,11 +93,7 @@ static inline void *push_table(lua_State *L, size_t size, const luaL_Reg *method
     memcpy(self->values[i], value, VALUE);
   }
   make_keys(L, self, (size_t)count);
-  lua_createtable(L, 0, 1);
-  lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_setmetatable(L, -2);
+  set_methods(L, methods);
   return self;
 }
 
