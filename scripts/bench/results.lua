@@ -23,7 +23,8 @@ end
 -- that say where from.
 function results.read(path)
   local rows, columns = { about = {} }, nil
-  for line in io.lines(path) do
+  local file <close> = io.open(path) or error(path .. " is not there: make bench writes it", 0)
+  for line in file:lines() do
     if line:sub(1, 1) == "#" then
       table.insert(rows.about, line:sub(3))
     elseif not columns then
