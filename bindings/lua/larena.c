@@ -5,6 +5,7 @@
 #include "lua/ldict.h"
 #include "lua/lelement.h"
 #include "lua/lerror.h"
+#include "lua/lfield.h"
 #include "lua/lguard.h"
 #include "lua/llayout.h"
 #include "lua/lmutex.h"
@@ -202,11 +203,6 @@ static int arena_record(lua_State *L) {
 
 static int fail(lua_State *L, const shmx_arena *arena, int status) {
   return lerror_return(L, status, larena_push_name(L, arena));
-}
-
-static void set_integer(lua_State *L, const char *field, uint64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, field);
 }
 
 static void push_entry(lua_State *L, const shmx_arena_entry *entry) {

@@ -5,6 +5,7 @@
  */
 #include "lua/linspect.h"
 #include "lua/lerror.h"
+#include "lua/lfield.h"
 #include "lua/lsegment.h"
 #include "lua/lstat.h"
 
@@ -128,21 +129,6 @@ static bool look(struct report *report) {
 }
 
 /* ---- as tables ---- */
-
-static void set_integer(lua_State *L, const char *field, uint64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, field);
-}
-
-static void set_string(lua_State *L, const char *field, const char *value) {
-  lua_pushstring(L, value);
-  lua_setfield(L, -2, field);
-}
-
-static void set_boolean(lua_State *L, const char *field, bool value) {
-  lua_pushboolean(L, value);
-  lua_setfield(L, -2, field);
-}
 
 static void push_holders(lua_State *L, const shmx_holders *holders) {
   lua_createtable(L, (int)holders->count, 0);

@@ -3,6 +3,7 @@
 #include "lua/larena.h"
 #include "lua/larg.h"
 #include "lua/lerror.h"
+#include "lua/lfield.h"
 #include "lua/linspect.h"
 #include "lua/lrecord.h"
 #include "lua/lview.h"
@@ -208,21 +209,13 @@ static const char *backing_name(int backing) {
 }
 
 /* Sets a field of the table at the top, unless the backing does not know it. */
-static void set_integer(lua_State *L, const char *field, int64_t value) {
-  if (value < 0) return;
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, field);
-}
-
-static void set_boolean(lua_State *L, const char *field, bool value) {
-  lua_pushboolean(L, value);
-  lua_setfield(L, -2, field);
+static void set_known(lua_State *L, const char *field, int64_t value) {
+  if (value >= 0) set_integer(L, field, (uint64_t)value);
 }
 
 void lsegment_push_stat(lua_State *L, const shmx_stat *stat) {
   lua_createtable(L, 0, 20);
-  lua_pushstring(L, backing_name(stat->backing));
-  lua_setfield(L, -2, "backing");
+  set_string(L, "backing", backing_name(stat->backing));
   if (stat->backing == SHMX_SYSV) {
     lua_pushinteger(L, stat->key);
     lua_setfield(L, -2, "key");
@@ -231,23 +224,23 @@ void lsegment_push_stat(lua_State *L, const shmx_stat *stat) {
     lua_pushstring(L, stat->posix);
     lua_setfield(L, -2, "name");
   }
-  set_integer(L, "id", stat->id);
-  set_integer(L, "size", (int64_t)stat->size);
-  set_integer(L, "allocated", stat->allocated);
-  set_integer(L, "nattch", stat->nattch);
-  set_integer(L, "cpid", stat->cpid);
-  set_integer(L, "lpid", stat->lpid);
+  set_known(L, "id", stat->id);
+  set_known(L, "size", (int64_t)stat->size);
+  set_known(L, "allocated", stat->allocated);
+  set_known(L, "nattch", stat->nattch);
+  set_known(L, "cpid", stat->cpid);
+  set_known(L, "lpid", stat->lpid);
   if (stat->creator_lives >= 0) set_boolean(L, "creator_lives", stat->creator_lives);
-  set_integer(L, "atime", stat->atime);
-  set_integer(L, "dtime", stat->dtime);
-  set_integer(L, "ctime", stat->ctime);
-  set_integer(L, "mtime", stat->mtime);
-  set_integer(L, "uid", stat->uid);
-  set_integer(L, "gid", stat->gid);
-  set_integer(L, "cuid", stat->cuid);
-  set_integer(L, "cgid", stat->cgid);
-  set_integer(L, "seq", stat->seq);
-  set_integer(L, "ino", stat->ino);
+  set_known(L, "atime", stat->atime);
+  set_known(L, "dtime", stat->dtime);
+  set_known(L, "ctime", stat->ctime);
+  set_known(L, "mtime", stat->mtime);
+  set_known(L, "uid", stat->uid);
+  set_known(L, "gid", stat->gid);
+  set_known(L, "cuid", stat->cuid);
+  set_known(L, "cgid", stat->cgid);
+  set_known(L, "seq", stat->seq);
+  set_known(L, "ino", stat->ino);
   set_boolean(L, "removed", stat->removed);
   char mode[8];
   snprintf(mode, sizeof mode, "%04o", stat->mode & 0777);

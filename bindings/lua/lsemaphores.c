@@ -6,6 +6,7 @@
 #include "lua/lsemaphores.h"
 #include "lua/larg.h"
 #include "lua/lerror.h"
+#include "lua/lfield.h"
 #include "lua/lwait.h"
 
 #include <errno.h>
@@ -248,11 +249,6 @@ static int semaphores_set(lua_State *L) {
 }
 
 /* ---- the set as a whole ---- */
-
-static void set_integer(lua_State *L, const char *field, int64_t value) {
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, field);
-}
 
 static void push_stat(lua_State *L, const shmx_semaphores_stat *stat) {
   char mode[8];

@@ -1,17 +1,8 @@
 /* lstat.c: the status of channels, topics and dicts as tables. Touches core. */
 #include "lua/lstat.h"
+#include "lua/lfield.h"
 
 #include <lauxlib.h>
-
-static void set_integer(lua_State *L, const char *field, uint64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, field);
-}
-
-static void set_boolean(lua_State *L, const char *field, bool value) {
-  lua_pushboolean(L, value);
-  lua_setfield(L, -2, field);
-}
 
 void lstat_push_channel(lua_State *L, const shmx_channel *channel) {
   shmx_channel_status stat;
