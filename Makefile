@@ -74,12 +74,16 @@ BENCHMARKS = segment view lock channel topic dict scale
 
 RUN = LUA_CPATH="$(abspath $(BUILD))/?.so;$(abspath $(BUILD))/spec/?.so;;" LUA_PATH="$(CURDIR)/?.lua;;" \
   SHM_BUILD="$(abspath $(BUILD))" SHM_LUA="$(LUA)"
-BUSTED = $(LUA) $$(command -v busted) --pattern=_spec --helper=spec/support/guard.lua spec
+BUSTED = $(LUA) $$(command -v busted) --helper=spec/support/guard.lua
+
+# One line a step; V=1 shows the commands.
+Q = $(if $(V),,@)
+say = $(if $(V),,@printf '%-4s %s\n' $(1) $(2))
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: always help all man demo test lint asan torture fuzz accept bench bench-peers plots \
+.PHONY: always help all man demo test one lint asan torture fuzz accept bench bench-peers plots \
   install uninstall clean setup-% programs check threads contestants
 
 all: $(LIBRARIES) $(BUILD)/shmlua ## build the module (shm.so), the library (libshmx), shmlua, into build/
@@ -205,25 +209,54 @@ upper = $(shell echo $(1) | tr a-z A-Z)
 
 # ---- tests: `make test` is setup and this ----
 
-check: programs $(if $(SANITIZE),,$(BUILD)/spec/models)
-	@for test in $(TESTS); do spec/support/isolate $$test || exit 1; done
-	@for target in arena queue dict; do spec/support/isolate $(BUILD)/spec/$${target}_replay \
-	  spec/fuzz/corpus/$$target || exit 1; done
-	@$(RUN) $(PRELOAD) spec/support/isolate $(BUSTED)
-	@$(if $(SANITIZE),,cat $(BUILD)/spec/models)
+# Each test program and each file of specs has a stamp, which holds what it printed: only what changed runs again.
+# They run side by side where each gets a namespace of its own. The longest come first.
+PASSED = $(BUILD)/passed
+SPECS = $(sort $(wildcard spec/*_spec.lua))
+LONGEST = build_spec examples_spec
+REPLAYS = arena_replay queue_replay dict_replay
+PASSES = $(addprefix $(PASSED)/,$(if $(SANITIZE),,models) $(LONGEST) $(TEST_SOURCES:spec/core/%.c=%) $(REPLAYS) \
+  $(filter-out $(LONGEST),$(SPECS:spec/%.lua=%)))
+TEST_JOBS ?= $(shell unshare -mi true 2>/dev/null && nproc || echo 1)
+SPEC_NEEDS = $(LIBRARIES) $(SPEC_PROGRAMS) $(wildcard spec/support/* scripts/*.lua scripts/*/* bindings/meta/*) \
+  README.md Makefile
+
+check:
+	@$(MAKE) --no-print-directory $(if $(V),,-s) -j$(shell nproc) programs
+	@$(MAKE) --no-print-directory -k -O -j$(TEST_JOBS) $(PASSES); failed=$$?; \
+	spec/support/summary $(PASSES); exit $$failed
+
+$(PASSED)/%_test: $(BUILD)/spec/%_test spec/support/pass
+	@spec/support/pass $@ $<
+
+$(PASSED)/%_replay: $(BUILD)/spec/%_replay spec/support/pass $(wildcard spec/fuzz/corpus/*)
+	@spec/support/pass $@ $< spec/fuzz/corpus/$*
+
+$(PASSED)/%_spec: spec/%_spec.lua $(SPEC_NEEDS)
+	@$(RUN) $(PRELOAD) spec/support/pass $@ $(BUSTED) $<
+
+$(PASSED)/house_spec: $(C_SOURCES) $(C_HEADERS)
 
 # The models know nothing of what is built: they are run when one is changed.
-$(BUILD)/spec/models: $(wildcard spec/model/*)
-	@mkdir -p $(@D)
-	@CC='$(CC)' spec/model/check.sh $(@D)/model >$@
+$(PASSED)/models: $(wildcard spec/model/*) spec/support/pass
+	@CC='$(CC)' spec/support/pass $@ spec/model/check.sh $(BUILD)/spec/model
 
 # For the thread sanitizer, which knows neither processes nor what is loaded into a Lua without it.
 threads: $(filter $(BUILD)/spec/threads%,$(TESTS))
 	@for test in $^; do TSAN_OPTIONS=halt_on_error=1 spec/support/isolate $$test || exit 1; done
 
-programs: $(LIBRARIES) $(BUILD)/shmlua $(PEERS) $(HOSTS) $(TESTS) $(BUILD)/spec/arena_replay \
-  $(BUILD)/spec/queue_replay $(BUILD)/spec/dict_replay $(BUILD)/spec/lowlevel.so \
-  $(BUILD)/spec/baseline.so $(BUILD)/spec/gcstress $(BUILD)/spec/counter
+SPEC_PROGRAMS = $(BUILD)/shmlua $(PEERS) $(HOSTS) $(addprefix $(BUILD)/spec/,lowlevel.so baseline.so gcstress counter)
+programs: $(LIBRARIES) $(SPEC_PROGRAMS) $(TESTS) $(REPLAYS:%=$(BUILD)/spec/%)
+
+# ONLY=channel: spec/core/channel_test.c and spec/channel_spec.lua, where they are; ONLY=channel_spec: one of them.
+ONE_TEST = $(filter $(BUILD)/spec/$(ONLY) $(BUILD)/spec/$(ONLY)_test,$(TESTS))
+ONE_SPEC = $(filter spec/$(ONLY).lua spec/$(ONLY)_spec.lua,$(SPECS))
+one: ## build and run one test: ONLY=channel, ONLY=channel_spec, also FILTER="refuses what" (its names)
+	@test -n "$(ONE_TEST)$(ONE_SPEC)" || { echo 'make one ONLY=NAME: there is neither spec/$(ONLY)_spec.lua nor' \
+	  'spec/core/$(ONLY)_test.c'; exit 1; }
+	@$(MAKE) --no-print-directory $(if $(V),,-s) $(ONE_TEST) $(if $(ONE_SPEC),$(LIBRARIES) $(SPEC_PROGRAMS))
+	@$(if $(ONE_TEST),CMOCKA_FILTER='$(FILTER)' spec/support/isolate $(ONE_TEST))
+	@$(if $(ONE_SPEC),$(RUN) spec/support/isolate $(BUSTED) $(if $(FILTER),--filter='$(FILTER)') $(ONE_SPEC))
 
 # ---- from sources to libraries ----
 
@@ -235,30 +268,36 @@ $(BUILD)/stamp: always
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/stamp
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_FLAGS) -c $< -o $@
 
 $(LUA_OBJECTS) $(SHMLUA_OBJECTS) $(LUA_HOSTS:%.c=$(BUILD)/obj/%.o): \
-  ALL_FLAGS += -isystem $(LUA_INCDIR)
+  private ALL_FLAGS += -isystem $(LUA_INCDIR)
 $(LUA_OBJECTS) $(SHMLUA_OBJECTS): | $(LUA_INCDIR)/lua.h
 $(LUA_INCDIR)/lua.h:
 	@echo "lua.h is not in $(LUA_INCDIR): install liblua5.4-dev, or say LUA_INCDIR=..." >&2; exit 1
 
 $(BUILD)/libshmx.a: $(CORE_OBJECTS)
-	rm -f $@ && ar rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/libshmx.so: $(CORE_OBJECTS)
-	$(LINK_SHARED) -Wl,-soname,libshmx.so.$(SOVERSION) $^ -o $@
+	$(call say,LD,$@)
+	$(Q)$(LINK_SHARED) -Wl,-soname,libshmx.so.$(SOVERSION) $^ -o $@
 
 # The module has the core inside and shows luaopen_shm only.
 $(BUILD)/shm.so: $(filter-out %/lembed.o,$(LUA_OBJECTS)) $(BUILD)/libshmx.a
-	$(LINK_SHARED) -Wl,--exclude-libs,ALL $^ -o $@
+	$(call say,LD,$@)
+	$(Q)$(LINK_SHARED) -Wl,--exclude-libs,ALL $^ -o $@
 
 # What a C host links, with libshmx and liblua, to hand objects to its scripts: lua/shmx_lua.h.
 $(BUILD)/libshmx_lua.a: $(LUA_OBJECTS)
-	rm -f $@ && ar rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/shmlua: $(SHMLUA_OBJECTS) $(BUILD)/libshmx_lua.a $(BUILD)/libshmx.a
-	$(CC) $(ALL_FLAGS) $(LDFLAGS) $^ -o $@ -l$(LUA) -lm -ldl
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_FLAGS) $(LDFLAGS) $^ -o $@ -l$(LUA) -lm -ldl
 
 MAN_SOURCES = $(wildcard scripts/man/*.lua scripts/cli/*.lua) bindings/meta/shm.lua
 $(BUILD)/man/%: $(MAN_SOURCES)
@@ -272,16 +311,19 @@ $(BUILD)/man/shmlua.1: $(MAN_SOURCES) $(BUILD)/shmlua
 # Peers are plain C programs, as the documents have them: no sanitizer, no library of ours.
 $(BUILD)/spec/peer_%: spec/support/peer_%.c
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra $(CFLAGS) $< -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra $(CFLAGS) $< -o $@
 
 # Hosts are C programs that use our library.
 $(BUILD)/spec/host_%: $(BUILD)/obj/spec/support/host_%.o $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) $^ -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_FLAGS) $^ -o $@
 
 $(BUILD)/spec/%_test: $(BUILD)/obj/spec/core/%_test.o $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(LDLIBS) -lcmocka
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_FLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(LDLIBS) -lcmocka
 
 # These see a system that is made up: spec/fuzz/world.h.
 WORLD = $(BUILD)/obj/spec/fuzz/world.o
@@ -296,33 +338,40 @@ $(MADE_UP): LDLIBS = $(WRAP)
 $(BUILD)/spec/%_replay: $(BUILD)/obj/spec/fuzz/%_fuzz.o $(BUILD)/obj/spec/fuzz/replay.o $(WORLD) \
   $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) $^ -o $@ $(WRAP)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_FLAGS) $^ -o $@ $(WRAP)
 
 $(BUILD)/spec/%_fuzz: $(BUILD)/obj/spec/fuzz/%_fuzz.o $(WORLD) $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) -fsanitize=fuzzer $^ -o $@ $(WRAP)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_FLAGS) -fsanitize=fuzzer $^ -o $@ $(WRAP)
 
 $(BUILD)/spec/lowlevel.so: $(BUILD)/obj/spec/support/lowlevel.o
 	@mkdir -p $(@D)
-	$(LINK_SHARED) $^ -o $@
+	$(call say,LD,$@)
+	$(Q)$(LINK_SHARED) $^ -o $@
 
 $(BUILD)/spec/gcstress: $(BUILD)/obj/spec/support/gcstress.o
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) -rdynamic $^ -o $@ -l$(LUA) -lm -ldl
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_FLAGS) -rdynamic $^ -o $@ -l$(LUA) -lm -ldl
 
 $(BUILD)/spec/counter: $(BUILD)/obj/spec/support/counter.o $(BUILD)/libshmx_lua.a $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) -no-pie -Wl,--wrap=luaS_hash,--wrap=shmx_random $^ -o $@ -l:lib$(LUA).a -lm -ldl
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_FLAGS) -no-pie -Wl,--wrap=luaS_hash,--wrap=shmx_random $^ -o $@ -l:lib$(LUA).a -lm -ldl
 
 $(BUILD)/spec/baseline.so $(BUILD)/spec/redis.so $(BUILD)/spec/redis_list.so: $(BUILD)/spec/%.so: \
   $(BUILD)/obj/scripts/bench/%.o
 	@mkdir -p $(@D)
-	$(LINK_SHARED) $^ -o $@
+	$(call say,LD,$@)
+	$(Q)$(LINK_SHARED) $^ -o $@
 
 $(BUILD)/spec/locks.so $(BUILD)/spec/channels.so $(BUILD)/spec/topics.so $(BUILD)/spec/tables.so: \
   $(BUILD)/spec/%.so: $(BUILD)/obj/scripts/bench/%.o $(BUILD)/libshmx.a
 	@mkdir -p $(@D)
-	$(LINK_SHARED) -Wl,--exclude-libs,ALL $^ -o $@
+	$(call say,LD,$@)
+	$(Q)$(LINK_SHARED) -Wl,--exclude-libs,ALL $^ -o $@
 
 # What the benchmarks compare with: of the libraries, those that are there.
 contestants: $(LIBRARIES) $(patsubst %,$(BUILD)/spec/%.so,baseline locks channels topics tables redis redis_list \
@@ -331,14 +380,17 @@ contestants: $(LIBRARIES) $(patsubst %,$(BUILD)/spec/%.so,baseline locks channel
 
 $(BUILD)/spec/zeromq.so: $(BUILD)/obj/scripts/bench/zeromq.o
 	@mkdir -p $(@D)
-	$(LINK_SHARED) $^ -o $@ -lzmq
+	$(call say,LD,$@)
+	$(Q)$(LINK_SHARED) $^ -o $@ -lzmq
 
 $(BUILD)/spec/lmdb.so: $(BUILD)/obj/scripts/bench/lmdb.o
 	@mkdir -p $(@D)
-	$(LINK_SHARED) $^ -o $@ -llmdb
+	$(call say,LD,$@)
+	$(Q)$(LINK_SHARED) $^ -o $@ -llmdb
 
 $(BUILD)/spec/boost.so: scripts/bench/boost.cpp scripts/bench/carrier.h scripts/bench/methods.h
 	@mkdir -p $(@D)
-	$(CXX) -shared -fPIC -pthread -Wall -Wextra -isystem $(LUA_INCDIR) $(CFLAGS) $< -o $@ -lrt
+	$(call say,LD,$@)
+	$(Q)$(CXX) -shared -fPIC -pthread -Wall -Wextra -isystem $(LUA_INCDIR) $(CFLAGS) $< -o $@ -lrt
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

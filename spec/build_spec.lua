@@ -18,8 +18,9 @@ local function run(command, arguments, changes)
   return process.run(command, arguments, { env = env, seconds = 120 })
 end
 
+-- Without optimization: this is about what is built and installed, and is built twice.
 local function make(...)
-  local result = run("make", { "--no-print-directory", ... })
+  local result = run("make", { "--no-print-directory", "CFLAGS=-O0", ... })
   assert.equal(0, result.code, result.err)
   return result
 end
@@ -39,7 +40,7 @@ end
 describe("make", function()
   it("help has a line for each target", function()
     local help = make("help").out
-    local targets = { "help", "all", "man", "demo", "test", "lint", "asan", "torture", "fuzz", "accept",
+    local targets = { "help", "all", "man", "demo", "test", "one", "lint", "asan", "torture", "fuzz", "accept",
       "bench", "bench-peers", "plots", "install", "uninstall", "clean" }
     for _, target in ipairs(targets) do
       assert.matches("\n?" .. target:gsub("%-", "%%-") .. " +%l[^\n]+\n", help)
@@ -75,6 +76,27 @@ describe("make", function()
     assert.matches("jobs %d+ +20000 jobs, 20000 results of %d+ workers; 5 workers were killed", result.out)
     assert.matches("service %d+ +a deadly request: +EOWNERDEAD: ", result.out)
     assert.is_true((uv.hrtime() - started) / 1e9 < 30)
+  end)
+end)
+
+describe("make one", function()
+  local function one(...) return run("make", { "--no-print-directory", "one", ... }) end
+
+  it("runs the C test and the specs of a name, and of these the ones that FILTER names", function()
+    local result = one("ONLY=mutex", "FILTER=two")
+    assert.equal(0, result.code, result.err)
+    assert.matches("Running %d+ test%(s%)", result.out)
+    assert.matches("\n%d+ success[es]* / 0 failures", result.out)
+    local alone = one("ONLY=error_test")
+    assert.equal(0, alone.code, alone.err)
+    assert.matches("PASSED", alone.out, 1, true)
+    assert.is_nil(alone.out:find("successes", 1, true))
+  end)
+
+  it("says what it did not find", function()
+    local result = one("ONLY=nothing")
+    assert.is_true(result.code ~= 0)
+    assert.matches("there is neither spec/nothing_spec.lua nor spec/core/nothing_test.c", result.out)
   end)
 end)
 
@@ -322,7 +344,7 @@ end)
 describe("the rockspec", function()
   it("builds a module that works", function()
     local tree = directory .. "/rocks"
-    local result = process.run("luarocks", { "--lua-version", "5.4", "--tree", tree, "make" },
+    local result = process.run("luarocks", { "--lua-version", "5.4", "--tree", tree, "make", "CFLAGS=-O0 -fPIC" },
       { env = clean, cwd = root, seconds = 120 })
     assert.equal(0, result.code, result.err)
     local used = run(process.lua, { "-e", 'print(require "shm".create(nil, 10))' },

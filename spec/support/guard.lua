@@ -1,8 +1,19 @@
 -- guard.lua: fails the run if a spec file leaves a segment, a set of semaphores, an object, a
--- descriptor, a mapping or a process behind. busted runs it before all specs (--helper).
+-- descriptor, a mapping or a process behind. busted runs it before all specs (--helper). It also sets the paths, for
+-- the specs and the processes that they start, where the Makefile has not.
 local busted = require "busted"
-local process = require "spec.support.process"
 local uv = require "luv"
+
+if not os.getenv "SHM_BUILD" then
+  local build = uv.cwd() .. "/build"
+  package.cpath = ("%s/?.so;%s/spec/?.so;%s"):format(build, build, package.cpath)
+  package.path = uv.cwd() .. "/?.lua;" .. package.path
+  uv.os_setenv("LUA_CPATH", package.cpath)
+  uv.os_setenv("LUA_PATH", package.path)
+  uv.os_setenv("SHM_BUILD", build)
+end
+
+local process = require "spec.support.process"
 
 local function list(directory)
   local scan, name = uv.fs_scandir(directory), nil
