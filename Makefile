@@ -171,7 +171,7 @@ install: all man ## install below PREFIX (/usr/local); DESTDIR is put before it
 	install -m 644 bindings/lua/shmx_lua.h $(DESTDIR)$(PREFIX)/include/shmx/shmx_lua.h
 	printf '%s\n' 'Name: shmx_lua' 'Description: shared memory for programs that embed Lua' \
 	  'Version: $(VERSION)' 'Requires: shmx' 'Cflags: -I$(LUA_INCDIR)' \
-	  'Libs: -L$(PREFIX)/lib -lshmx_lua -lshmx -l$(LUA)' \
+	  'Libs: -L$(PREFIX)/lib -lshmx_lua -lshmx -l$(LUA) -lm' \
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/shmx_lua.pc
 	install -m 644 scripts/examples/*.lua $(DESTDIR)$(PREFIX)/share/shm/examples
 	install -m 644 $(addprefix scripts/examples/embed/,embed.c Makefile) $(DESTDIR)$(PREFIX)/share/shm/examples/embed
@@ -288,7 +288,7 @@ $(BUILD)/libshmx.so: $(CORE_OBJECTS)
 # The module has the core inside and shows luaopen_shm only.
 $(BUILD)/shm.so: $(filter-out %/lembed.o,$(LUA_OBJECTS)) $(BUILD)/libshmx.a
 	$(call say,LD,$@)
-	$(Q)$(LINK_SHARED) -Wl,--exclude-libs,ALL $^ -o $@
+	$(Q)$(LINK_SHARED) -Wl,--exclude-libs,ALL $^ -o $@ -lm
 
 # What a C host links, with libshmx and liblua, to hand objects to its scripts: lua/shmx_lua.h.
 $(BUILD)/libshmx_lua.a: $(LUA_OBJECTS)

@@ -89,7 +89,7 @@ describe("make one", function()
     assert.matches("\n%d+ success[es]* / 0 failures", result.out)
     local alone = one("ONLY=error_test")
     assert.equal(0, alone.code, alone.err)
-    assert.matches("PASSED", alone.out, 1, true)
+    assert.matches("Running %d+ test", alone.out)
     assert.is_nil(alone.out:find("successes", 1, true))
   end)
 
