@@ -10,7 +10,7 @@ CFLAGS ?= -O2 -g
 LUA ?= lua5.4
 LUA_INCDIR ?= /usr/include/lua5.4
 INSTALL_LUADIR ?= $(PREFIX)/lib/lua/5.4
-VERSION = 0.1.0
+VERSION := $(shell sed -n 's/^.define SHMX_VERSION_[MP][A-Z]* *//p' core/base/version.h | paste -sd.)
 SOVERSION = 0
 
 BASE_FLAGS = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Icore -Ibindings
@@ -35,18 +35,10 @@ C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(SHMLUA_SOURCES) $(EMBED_SOURCES) $(
   $(HOST_SOURCES) $(TEST_SOURCES) $(FUZZ_SOURCES) $(LUA_HOSTS)
 C_HEADERS = $(sort $(wildcard core/*.h core/*/*.h bindings/*/*.h scripts/*/*.h spec/*/*.h))
 LUA_FILES = scripts scripts/shm spec bindings/meta
-PUBLIC_HEADERS = shmx.h base/api.h base/checked.h base/error.h base/kind.h os/clock.h os/object.h \
-  os/posix.h os/semaphores.h os/sleepers.h os/system.h sync/barrier.h sync/condition.h sync/holders.h \
-  sync/mutex.h sync/rwlock.h \
-  sync/semaphore.h sync/waiting.h mem/arena.h mem/atomic.h mem/element.h mem/inspect.h mem/record.h mem/segment.h \
-  mem/view.h data/channel.h data/dict.h data/service.h data/topic.h
-
 CORE_OBJECTS = $(CORE_SOURCES:%.c=$(BUILD)/obj/%.o)
 LUA_OBJECTS = $(LUA_SOURCES:%.c=$(BUILD)/obj/%.o)
 SHMLUA_OBJECTS = $(SHMLUA_SOURCES:%.c=$(BUILD)/obj/%.o)
 LIBRARIES = $(BUILD)/shm.so $(BUILD)/libshmx.a $(BUILD)/libshmx.so $(BUILD)/libshmx_lua.a
-MAN = $(addprefix $(BUILD)/man/,shm.1 shmlua.1 shm.3lua)
-SHARE = $(DESTDIR)$(PREFIX)/share
 PEERS = $(PEER_SOURCES:spec/support/%.c=$(BUILD)/spec/%)
 HOSTS = $(HOST_SOURCES:spec/support/%.c=$(BUILD)/spec/%)
 TESTS = $(TEST_SOURCES:spec/core/%.c=$(BUILD)/spec/%)
@@ -57,20 +49,12 @@ DEMO_PACKAGES = $(BUILD_PACKAGES) lua-luv lua-argparse
 TEST_PACKAGES = $(DEMO_PACKAGES) g++ lua-busted lua-cqueues libcmocka-dev luarocks pkg-config spin \
   util-linux groff-base valgrind
 LINT_PACKAGES = $(BUILD_PACKAGES) lua-check clang clang-format cppcheck libzmq3-dev liblmdb-dev
-BENCH_PACKAGES = $(DEMO_PACKAGES) g++ libboost-dev libzmq3-dev python3-numpy
-PEERS_PACKAGES = liblmdb-dev redis-tools php-cli php-apcu nginx libnginx-mod-http-lua perl \
-  python3-sysv-ipc
-PLOTS_PACKAGES = lua5.4 gnuplot-nox
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev util-linux
 
 # What make fuzz fuzzes, for how long each, and with how many processes.
 FUZZ ?= arena queue dict
 SECONDS ?= 600
 JOBS ?= 2
-
-# What make bench measures, in this order, and the folder for what it finds.
-RESULTS ?= $(BUILD)
-BENCHMARKS = segment view lock channel topic dict scale
 
 RUN = LUA_CPATH="$(abspath $(BUILD))/?.so;$(abspath $(BUILD))/spec/?.so;;" LUA_PATH="$(CURDIR)/?.lua;;" \
   SHM_BUILD="$(abspath $(BUILD))" SHM_LUA="$(LUA)"
@@ -83,14 +67,13 @@ say = $(if $(V),,@printf '%-4s %s\n' $(1) $(2))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: always help all man demo test one lint asan torture fuzz accept bench bench-peers plots \
-  install uninstall clean setup-% programs check threads contestants
+.PHONY: always help all demo test one lint asan torture fuzz accept clean setup-% programs check threads
 
 all: $(LIBRARIES) $(BUILD)/shmlua ## build the module (shm.so), the library (libshmx), shmlua, into build/
 	@:
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | sort | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(filter %akefile %.mk,$(MAKEFILE_LIST)) | sort | expand -t 12
 
 demo: setup-demo ## show it at work: real processes share letters and numbers (10 seconds)
 	@$(MAKE) --no-print-directory all
@@ -134,63 +117,6 @@ fuzz: setup-fuzz ## fuzz the memory of arenas, queues and dicts (10 minutes each
 accept: setup-test ## accept what the hottest operations cost now, in instructions (spec/instructions.txt)
 	@$(MAKE) --no-print-directory $(BUILD)/spec/counter
 	@$(RUN) $(LUA) spec/support/instructions.lua
-
-bench: setup-bench ## measure, beside what the machine can do and what others have (3 minutes)
-	@$(MAKE) --no-print-directory contestants
-	@rm -f $(RESULTS)/bench.csv
-	@for file in $(BENCHMARKS); do $(RUN) SHM_RESULTS=$(RESULTS)/bench.csv PYTHON3=/usr/bin/python3 \
-	  $(LUA) scripts/bench/$$file.lua || exit 1; echo; done
-
-bench-peers: export SHM_PEERS = 1
-bench-peers: setup-peers ## the same with more peers, which it installs: LMDB, Redis, nginx ... (minutes)
-	@$(MAKE) --no-print-directory bench
-
-plots: setup-plots ## draw what make bench has found, as build/*.svg, and a table of it, build/bench.md
-	@$(RUN) $(LUA) scripts/bench/plots.lua $(RESULTS)
-	@$(RUN) $(LUA) scripts/bench/summary.lua $(RESULTS)
-
-man: $(MAN) ## make the manual pages, from the tools' own descriptions and that of the API
-	@:
-
-install: all man ## install below PREFIX (/usr/local); DESTDIR is put before it
-	install -d $(addprefix $(DESTDIR),$(INSTALL_LUADIR) $(PREFIX)/bin $(PREFIX)/lib/pkgconfig) \
-	  $(addprefix $(SHARE)/,shm/examples/embed shm/meta shm/cli man/man1 man/man3 \
-	  bash-completion/completions)
-	install -m 755 $(BUILD)/shm.so $(DESTDIR)$(INSTALL_LUADIR)/shm.so
-	install -m 644 $(BUILD)/libshmx.a $(DESTDIR)$(PREFIX)/lib/libshmx.a
-	install -m 755 $(BUILD)/libshmx.so $(DESTDIR)$(PREFIX)/lib/libshmx.so.$(VERSION)
-	ln -sf libshmx.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libshmx.so.$(SOVERSION)
-	ln -sf libshmx.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libshmx.so
-	@for header in $(PUBLIC_HEADERS); do \
-	  install -D -m 644 core/$$header $(DESTDIR)$(PREFIX)/include/shmx/$$header || exit 1; done
-	printf '%s\n' 'Name: shmx' 'Description: shared memory that programs can trust' \
-	  'Version: $(VERSION)' 'Cflags: -I$(PREFIX)/include/shmx' 'Libs: -L$(PREFIX)/lib -lshmx' \
-	  'Libs.private: -pthread' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/shmx.pc
-	install -m 755 $(BUILD)/shmlua $(DESTDIR)$(PREFIX)/bin/shmlua
-	install -m 644 $(BUILD)/libshmx_lua.a $(DESTDIR)$(PREFIX)/lib/libshmx_lua.a
-	install -m 644 bindings/lua/shmx_lua.h $(DESTDIR)$(PREFIX)/include/shmx/shmx_lua.h
-	printf '%s\n' 'Name: shmx_lua' 'Description: shared memory for programs that embed Lua' \
-	  'Version: $(VERSION)' 'Requires: shmx' 'Cflags: -I$(LUA_INCDIR)' \
-	  'Libs: -L$(PREFIX)/lib -lshmx_lua -lshmx -l$(LUA) -lm' \
-	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/shmx_lua.pc
-	install -m 644 scripts/examples/*.lua $(DESTDIR)$(PREFIX)/share/shm/examples
-	install -m 644 $(addprefix scripts/examples/embed/,embed.c Makefile) $(DESTDIR)$(PREFIX)/share/shm/examples/embed
-	install -m 644 bindings/meta/shm.lua $(DESTDIR)$(PREFIX)/share/shm/meta/shm.lua
-	install -m 755 scripts/shm $(DESTDIR)$(PREFIX)/bin/shm
-	install -m 644 scripts/cli/*.lua $(SHARE)/shm/cli
-	install -m 644 $(BUILD)/man/*.1 $(SHARE)/man/man1
-	install -m 644 $(BUILD)/man/*.3lua $(SHARE)/man/man3
-	install -m 644 scripts/completion/shm.bash $(SHARE)/bash-completion/completions/shm
-	ln -sf shm $(SHARE)/bash-completion/completions/shmlua
-	@test -n "$(DESTDIR)" || test $$(id -u) != 0 || ldconfig
-
-uninstall: ## remove what install installed
-	rm -f $(DESTDIR)$(INSTALL_LUADIR)/shm.so $(DESTDIR)$(PREFIX)/lib/libshmx.a \
-	  $(DESTDIR)$(PREFIX)/lib/libshmx.so* $(DESTDIR)$(PREFIX)/lib/pkgconfig/shmx.pc \
-	  $(addprefix $(DESTDIR)$(PREFIX)/,bin/shm bin/shmlua lib/libshmx_lua.a lib/pkgconfig/shmx_lua.pc) \
-	  $(addprefix $(SHARE)/,man/man1/shm.1 man/man1/shmlua.1 man/man3/shm.3lua) \
-	  $(addprefix $(SHARE)/bash-completion/completions/,shm shmlua)
-	rm -rf $(DESTDIR)$(PREFIX)/include/shmx $(SHARE)/shm
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
@@ -299,15 +225,6 @@ $(BUILD)/shmlua: $(SHMLUA_OBJECTS) $(BUILD)/libshmx_lua.a $(BUILD)/libshmx.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_FLAGS) $(LDFLAGS) $^ -o $@ -l$(LUA) -lm -ldl
 
-MAN_SOURCES = $(wildcard scripts/man/*.lua scripts/cli/*.lua) bindings/meta/shm.lua
-$(BUILD)/man/%: $(MAN_SOURCES)
-	@mkdir -p $(@D)
-	$(LUA) scripts/man/man.lua $* >$@
-
-$(BUILD)/man/shmlua.1: $(MAN_SOURCES) $(BUILD)/shmlua
-	@mkdir -p $(@D)
-	$(BUILD)/shmlua --help | $(LUA) scripts/man/man.lua shmlua.1 >$@
-
 # Peers are plain C programs, as the documents have them: no sanitizer, no library of ours.
 $(BUILD)/spec/peer_%: spec/support/peer_%.c
 	@mkdir -p $(@D)
@@ -361,36 +278,5 @@ $(BUILD)/spec/counter: $(BUILD)/obj/spec/support/counter.o $(BUILD)/libshmx_lua.
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_FLAGS) -no-pie -Wl,--wrap=luaS_hash,--wrap=shmx_random $^ -o $@ -l:lib$(LUA).a -lm -ldl
 
-$(BUILD)/spec/baseline.so $(BUILD)/spec/redis.so $(BUILD)/spec/redis_list.so: $(BUILD)/spec/%.so: \
-  $(BUILD)/obj/scripts/bench/%.o
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(LINK_SHARED) $^ -o $@
-
-$(BUILD)/spec/locks.so $(BUILD)/spec/channels.so $(BUILD)/spec/topics.so $(BUILD)/spec/tables.so: \
-  $(BUILD)/spec/%.so: $(BUILD)/obj/scripts/bench/%.o $(BUILD)/libshmx.a
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(LINK_SHARED) -Wl,--exclude-libs,ALL $^ -o $@
-
-# What the benchmarks compare with: of the libraries, those that are there.
-contestants: $(LIBRARIES) $(patsubst %,$(BUILD)/spec/%.so,baseline locks channels topics tables redis redis_list \
-  $(if $(wildcard /usr/include/zmq.h),zeromq) $(if $(wildcard /usr/include/lmdb.h),lmdb) \
-  $(if $(wildcard /usr/include/boost/interprocess/ipc/message_queue.hpp),boost))
-
-$(BUILD)/spec/zeromq.so: $(BUILD)/obj/scripts/bench/zeromq.o
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(LINK_SHARED) $^ -o $@ -lzmq
-
-$(BUILD)/spec/lmdb.so: $(BUILD)/obj/scripts/bench/lmdb.o
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(LINK_SHARED) $^ -o $@ -llmdb
-
-$(BUILD)/spec/boost.so: scripts/bench/boost.cpp scripts/bench/carrier.h scripts/bench/methods.h
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CXX) -shared -fPIC -pthread -Wall -Wextra -isystem $(LUA_INCDIR) $(CFLAGS) $< -o $@ -lrt
-
+include scripts/package/install.mk scripts/bench/bench.mk
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

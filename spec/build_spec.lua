@@ -11,11 +11,18 @@ local directory
 setup(function() directory = assert(uv.fs_mkdtemp("/tmp/shm_spec_XXXXXX")) end)
 teardown(function() assert.equal(0, process.run("rm", { "-rf", directory }).code) end)
 
-local function run(command, arguments, changes)
+local function run(command, arguments, changes, cwd)
   local env = {}
   for name, value in pairs(clean) do env[name] = value end
   for name, value in pairs(changes or {}) do env[name] = value end
-  return process.run(command, arguments, { env = env, seconds = 120 })
+  return process.run(command, arguments, { env = env, cwd = cwd, seconds = 120 })
+end
+
+local function lines_of(text)
+  local lines = {}
+  for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line end
+  table.sort(lines)
+  return lines
 end
 
 -- Without optimization: this is about what is built and installed, and is built twice.
@@ -296,18 +303,28 @@ describe("an installation", function()
     assert.same({ 0, "", "" }, { result.code, result.out, result.err })
   end)
 
-  it("has headers that can be included alone, from C11 and C++", function()
-    local headers = run("find", { prefix .. "/include", "-name", "*.h" }).out
-    local count = 0
+  it("has two headers, for C11 and C++11, that do not find a program's own base/api.h", function()
+    local headers = run("find", { prefix .. "/include", "-type", "f", "-printf", "%f\\n" }).out
+    assert.same({ "shmx.h", "shmx_lua.h" }, lines_of(headers))
+    write("api.h", "#error this is the program's own\n")
+    assert.equal(0, run("sh", { "-c", "mkdir -p own/base && cp api.h own/base" }, nil, directory).code)
     for header in headers:gmatch("[^\n]+") do
-      count = count + 1
-      for _, language in ipairs { "c -std=c11", "c++ -std=c++17" } do
+      for _, language in ipairs { "c -std=c11", "c++ -std=c++11" } do
         local compiled = run("sh", { "-c", ("echo 'int unused;' | gcc -x %s -pedantic -Wall -Wextra -Werror "
-          .. "-fsyntax-only -I%s/include/shmx -include %s -"):format(language, prefix, header) })
+          .. "-fsyntax-only -Iown -I%s/include -include %s -"):format(language, prefix, header) }, nil, directory)
         assert.equal(0, compiled.code, compiled.err)
       end
     end
-    assert.is_true(count >= 5)
+  end)
+
+  it("has a library of the version that its header says", function()
+    local source = write("version.c", "#include <shmx.h>\n#include <string.h>\n"
+      .. "int main(void) { return strcmp(shmx_version(), SHMX_VERSION) != 0; }\n")
+    local binary = directory .. "/version"
+    local compiled = run("sh", { "-c", ("gcc -Wall -Werror %s -o %s $(pkg-config --cflags --libs shmx)")
+      :format(source, binary) }, here)
+    assert.equal(0, compiled.code, compiled.err)
+    assert.equal(0, run(binary, {}, here).code)
   end)
 
   it("has the examples and the description of the API", function()

@@ -24,7 +24,7 @@
 
 #include "shmx.h"
 
-#define SHMX_LUA_VERSION "shm 0.1.0"
+#define SHMX_LUA_VERSION "shm " SHMX_VERSION
 
 SHMX_BEGIN_DECLS
 
