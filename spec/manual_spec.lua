@@ -121,7 +121,7 @@ describe("the completion", function()
 
   it("knows the commands of shm, and the options of each", function()
     local expected = set_of(commands())
-    expected["--help"] = true
+    expected["--help"], expected["--version"] = true, true
     assert.same(expected, complete("shm", ""))
     assert.same({ write = true, watch = true }, complete("shm", "w"))
     for _, command in ipairs(commands()) do

@@ -56,6 +56,10 @@ describe("shm", function()
     assert.same({ "ls", "stat", "create", "read", "write", "rm", "watch", "arena", "top" }, commands)
   end)
 
+  it("says its version", function()
+    prints(shm._VERSION .. "\n", "--version")
+  end)
+
   it("takes misuse for misuse: one line, and code 2", function()
     fails(2, "a command is required")
     fails(2, "unknown command 'lss'", "lss")

@@ -23,7 +23,7 @@ _shm_reply_names() {
 _shm() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options
   if ((COMP_CWORD == 1)); then
-    _shm_reply ls stat create read write rm watch arena top --help
+    _shm_reply ls stat create read write rm watch arena top --help --version
     return
   fi
   case $command in

@@ -9,6 +9,16 @@ package.preload.argparse = function() return require "recorder" end
 package.preload.luv = function() return { guess_handle = function() end } end
 package.preload.shm = function() return {} end
 
+-- core/base/version.h says it.
+local function version()
+  local file <close> = assert(io.open(here .. "../../core/base/version.h"))
+  local numbers = {}
+  for number in file:read("a"):gmatch("#define SHMX_VERSION_[MP]%u+ +(%d+)") do numbers[#numbers + 1] = number end
+  return table.concat(numbers, ".")
+end
+
+require "roff".version = version()
+
 local pages = {
   ["shm.1"] = function()
     local commandline = require "cli.commandline"

@@ -17,7 +17,8 @@ function roff.quoted(text)
 end
 
 function roff.header(title, section, what)
-  return (".TH %s %s %s %s %s\n.ad l\n.nh\n"):format(title, section, '""', '"shm 0.1.0"', roff.quoted(what))
+  return (".TH %s %s %s %s %s\n.ad l\n.nh\n"):format(title, section, '""', roff.quoted("shm " .. roff.version),
+    roff.quoted(what))
 end
 
 function roff.section(title) return ".SH " .. roff.quoted(title) .. "\n" end
