@@ -13,7 +13,7 @@
 
 SHMX_BEGIN_DECLS
 
-enum { SHMX_PARTIES_MAX = 32767 };
+enum { SHMX_PARTIES_MAX = 32767, SHMX_BARRIER_FAILURES = 12 };
 
 struct shmx_barrier_memory;
 
@@ -31,6 +31,10 @@ SHMX_API void shmx_barrier_open(shmx_barrier *barrier, void *memory, uint32_t pa
  * one of them is told so. Then the barrier is as new. Returns 0; -EOWNERDEAD: one of those who
  * waited has died, all others are told so, and the barrier is as new; -ETIMEDOUT and -EINTR (after
  * a signal): this one does not wait any more, the others still do; -EFAULT. Blocks in futex(2).
+ *
+ * The result is that of the caller's own round, also if the caller was stopped while others met any
+ * number of times. If in the meantime more than SHMX_BARRIER_FAILURES rounds have failed, the
+ * result may be lost, and is then -EOWNERDEAD.
  */
 SHMX_API int shmx_barrier_wait(shmx_barrier *barrier, int64_t deadline, bool *last);
 

@@ -212,7 +212,7 @@ static void come_to_a_full_barrier(int unused) {
   begin_scene(0);
   EXPECT(toys_run(&all, OPEN, 0, 0) == 0 && toys_run(&all, FIND, 0, BARRIER) == 0);
   for (size_t place = 0; place < PARTIES; place++)
-    write_at(scene.toys[BARRIER] + 64 + place * 16, 1, 8);
+    write_at(scene.toys[BARRIER] + 128 + place * 16, 1, 8);
   world_begin(keep_silent);
   EXPECT(toys_run(&all, BARRIER_USE, TIMEOUT, 0) == 0);
   world.on = false;
