@@ -71,8 +71,9 @@ shmx_arena *larena_check(lua_State *L) {
 
 /* ---- opening and closing ---- */
 
-static int fail_open(lua_State *L, int status, const shmx_name *name) {
+static int fail_open(lua_State *L, int status, const shmx_arena *arena, const shmx_name *name) {
   const char *thing = luaL_gsub(L, lerror_push_name(L, name), "segment", "arena");
+  if (status == -ETIMEDOUT) return lerror_return_locked(L, thing, arena->held_by);
   return lerror_return(L, status, thing);
 }
 
@@ -114,7 +115,7 @@ int larena_open(lua_State *L) {
     lua_gc(L, LUA_GCCOLLECT);
     status = shmx_arena_open(arena, name, size, &options);
   }
-  return status == 0 ? 1 : fail_open(L, status, &name);
+  return status == 0 ? 1 : fail_open(L, status, arena, &name);
 }
 
 static int arena_close(lua_State *L) {
@@ -202,7 +203,9 @@ static int arena_record(lua_State *L) {
 /* ---- the directory ---- */
 
 static int fail(lua_State *L, const shmx_arena *arena, int status) {
-  return lerror_return(L, status, larena_push_name(L, arena));
+  const char *thing = larena_push_name(L, arena);
+  if (status == -ETIMEDOUT) return lerror_return_locked(L, thing, arena->held_by);
+  return lerror_return(L, status, thing);
 }
 
 static void push_entry(lua_State *L, const shmx_arena_entry *entry) {

@@ -210,7 +210,7 @@ static int try_finish(struct lobject *self, void *context, int64_t deadline) {
 
 static int channel_finish(lua_State *L) {
   struct lchannel *self = check(L);
-  int status = lobject_attempt(L, &self->base, try_finish, NULL, SHMX_FOREVER);
+  int status = lobject_attempt(L, &self->base, try_finish, NULL, LOBJECT_LOCK_DEADLINE);
   return done(L, self, status, SHMX_PRODUCER, true);
 }
 

@@ -110,6 +110,8 @@ static int fail(lua_State *L, shmx_arena *arena, const char *name, const shmx_ki
   const char *thing = lua_pushfstring(L, "%s \"%s\" of %s", shmx_kind_name(kind->id), name,
                                       larena_push_name(L, arena));
   shmx_arena_status space;
+  if (status == -ETIMEDOUT)
+    return lerror_return_locked(L, larena_push_name(L, arena), arena->held_by);
   if (status != -ENOSPC || shmx_arena_stat(arena, &space) != 0)
     return lerror_return(L, status, thing);
   if (space.objects == space.entries)
@@ -195,17 +197,32 @@ int lobject_return(lua_State *L, struct lobject *self, int status, uint32_t hold
   }
 }
 
+int lobject_return_locked(lua_State *L, const struct lobject *self, uint32_t holder) {
+  return lerror_return_locked(L, lobject_push_name(L, self), holder);
+}
+
 /* ---- waiting ---- */
 
 int lobject_wait(lua_State *L, struct lobject *self, lobject_try *try, void *context,
                  int64_t deadline) {
+  int64_t now = shmx_clock_now(), give_up = SHMX_FOREVER;
+  if (deadline == LOBJECT_LOCK_DEADLINE) deadline = now + SHMX_LOCK_TIMEOUT;
   for (;;) {
     int status = shmx_arena_object_check(&self->object);
     if (status != 0) return status;
-    int64_t slice = shmx_clock_now() + LWAIT_SLICE;
+    int64_t slice = now + LWAIT_SLICE;
+    self->held_by = 0;
     status = try(self, context, slice < deadline ? slice : deadline);
-    if (status != -EINTR && (status != -ETIMEDOUT || shmx_clock_now() >= deadline)) return status;
+    if (status != -EINTR && status != -ETIMEDOUT) return status;
+    if (self->held_by == 0)
+      give_up = SHMX_FOREVER;
+    else if (give_up == SHMX_FOREVER)
+      give_up = now + SHMX_LOCK_TIMEOUT;
+    now = shmx_clock_now();
+    if (status == -ETIMEDOUT && now >= deadline) return status;
+    if (now >= give_up) return -ETIMEDOUT;
     lwait_run_hook(L); /* a signal may also have come while we were not asleep */
+    now = shmx_clock_now();
   }
 }
 

@@ -34,8 +34,10 @@ static uint32_t check_count(lua_State *L, int index, const struct lsemaphore *se
 }
 
 static int try_acquire(struct lobject *self, void *context, int64_t deadline) {
-  return shmx_semaphore_acquire(&((struct lsemaphore *)self)->semaphore, *(uint32_t *)context,
-                                deadline);
+  shmx_semaphore *semaphore = &((struct lsemaphore *)self)->semaphore;
+  int status = shmx_semaphore_acquire(semaphore, *(uint32_t *)context, deadline);
+  self->held_by = semaphore->held_by;
+  return status;
 }
 
 /* The last argument is the timeout; what stands before it is how many. */
@@ -49,6 +51,8 @@ static int semaphore_acquire(lua_State *L) {
     return luaL_error(L,
                       "%s: this thread has so many of its %d permits that it would wait for itself",
                       lobject_push_name(L, &self->base), (int)self->semaphore.permits);
+  if (status == -ETIMEDOUT && self->base.held_by != 0)
+    return lobject_return_locked(L, &self->base, self->base.held_by);
   uint32_t holder = status == -ETIMEDOUT ? shmx_semaphore_holder(&self->semaphore) : 0;
   return lobject_return(L, &self->base, status, holder);
 }

@@ -74,6 +74,7 @@ static int fail(lua_State *L, struct lservice *self, int status) {
     lua_pushfstring(L, "%s: the server died before it replied", name);
     break;
   case -ETIMEDOUT:
+    if (self->base.held_by != 0) return lobject_return_locked(L, &self->base, self->base.held_by);
     lua_pushfstring(L, "%s: no reply came in time", name);
     break;
   case -ECANCELED:
@@ -91,9 +92,11 @@ static int fail(lua_State *L, struct lservice *self, int status) {
 /* ---- calling ---- */
 
 static int try_begin(struct lobject *self, void *context, int64_t deadline) {
+  shmx_service *service = &((struct lservice *)self)->service;
   struct call *call = context;
-  return shmx_service_begin(&((struct lservice *)self)->service, call->request, deadline,
-                            &call->begun);
+  int status = shmx_service_begin(service, call->request, deadline, &call->begun);
+  self->held_by = service->held_by;
+  return status;
 }
 
 static int try_await(struct lobject *self, void *context, int64_t deadline) {
@@ -244,9 +247,11 @@ struct taking {
 };
 
 static int try_take(struct lobject *self, void *context, int64_t deadline) {
+  shmx_service *service = &((struct lservice *)self)->service;
   struct taking *taking = context;
-  return shmx_service_take(&((struct lservice *)self)->service, taking->buffer.data,
-                           &taking->request, deadline);
+  int status = shmx_service_take(service, taking->buffer.data, &taking->request, deadline);
+  self->held_by = service->held_by;
+  return status;
 }
 
 enum { SERVER_SERVICE = 1, SERVER_REQUEST };
@@ -310,13 +315,16 @@ static int service_requests(lua_State *L) {
 }
 
 static int try_finish(struct lobject *self, void *context, int64_t deadline) {
+  shmx_service *service = &((struct lservice *)self)->service;
   (void)context;
-  return shmx_service_finish(&((struct lservice *)self)->service, deadline);
+  int status = shmx_service_finish(service, deadline);
+  self->held_by = service->held_by;
+  return status;
 }
 
 static int service_finish(lua_State *L) {
   struct lservice *self = check(L);
-  int status = lobject_attempt(L, &self->base, try_finish, NULL, SHMX_FOREVER);
+  int status = lobject_attempt(L, &self->base, try_finish, NULL, LOBJECT_LOCK_DEADLINE);
   if (status != 0) return fail(L, self, status);
   lua_pushboolean(L, 1);
   return 1;

@@ -6,6 +6,9 @@
 -- a range outside the segment, a detached segment, a write to a readonly one) raises an error. What the world
 -- may refuse returns nil, a sentence, and the name of the errno: `nil, message, "EEXIST"`. Only what has a
 -- timeout waits for another process; a signal runs the script's hook meanwhile (Ctrl-C raises "interrupted!").
+-- A timeout is a number of seconds: nil waits for ever, 0 only tries, and a negative timeout counts as 0. Locks that
+-- their owners hold for nanoseconds, within one call, are waited for longer only if the owner is stopped or the memory
+-- is damaged. Without a timeout such a wait ends after ten seconds: ETIMEDOUT, and the message names the process.
 -- A segment belongs to the Lua state that made it; other threads' states make their own. After fork, parent and
 -- child each have the segment, and detach on their own.
 
@@ -1463,9 +1466,10 @@ function Channel:receive_all(most, timeout) end
 ---@return fun(): shm.Value? next
 function Channel:messages() end
 
----No more values are sent, by anybody. What is in the ring is received, then `receive` says EPIPE.
+---No more values are sent, by anybody. What is in the ring is received, then `receive` says EPIPE. A reservation of
+---another is waited for, for at most ten seconds.
 ---System calls: futex(2), if somebody sleeps.
----Errors: EBUSY, EIDRM, EFAULT.
+---Errors: EBUSY, ETIMEDOUT, EIDRM, EFAULT.
 ---@return true? finished
 ---@return string? message
 ---@return shm.Errno? code
@@ -1533,7 +1537,7 @@ function Channel:stat() end
 
 ---Publishes a value. It waits for other publishers only. One that is larger than `stat().limit` raises.
 ---System calls: futex(2), if somebody sleeps.
----Errors: EPIPE (finished), EIDRM, EFAULT.
+---Errors: EPIPE (finished), ETIMEDOUT (a publisher is stopped), EIDRM, EFAULT.
 ---@param value shm.Value
 ---@return true? published
 ---@return string? message
@@ -1542,7 +1546,7 @@ function Topic:publish(value) end
 
 ---Subscribes: from the next message on, or from the oldest that is there.
 ---System calls: futex(2), if somebody publishes at the moment.
----Errors: EIDRM, EFAULT.
+---Errors: ETIMEDOUT (a publisher is stopped), EIDRM, EFAULT.
 ---@param opts? { from?: "latest"|"oldest", spin?: integer }
 ---@return shm.Subscription? subscription
 ---@return string? message
@@ -1551,7 +1555,7 @@ function Topic:subscribe(opts) end
 
 ---Nothing more is published; subscribers receive what is there, then EPIPE.
 ---System calls: futex(2), if somebody sleeps.
----Errors: EIDRM, EFAULT.
+---Errors: ETIMEDOUT (a publisher is stopped), EIDRM, EFAULT.
 ---@return true? finished
 ---@return string? message
 ---@return shm.Errno? code
@@ -1608,7 +1612,7 @@ function Service:requests() end
 
 ---No more calls, by anybody; those that were made are served.
 ---System calls: futex(2), if somebody sleeps.
----Errors: EIDRM, EFAULT.
+---Errors: ETIMEDOUT (a caller is stopped while it calls), EIDRM, EFAULT.
 ---@return true? finished
 ---@return string? message
 ---@return shm.Errno? code

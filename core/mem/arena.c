@@ -225,8 +225,9 @@ static bool is_open(const shmx_arena *arena, uint32_t entry) {
   return false;
 }
 
+/* A finalizer waits for nobody: who makes the next object sweeps, too. */
 static void sweep(shmx_arena *arena) {
-  if (shmx_directory_enter(arena) != 0) return; /* who makes the next object will */
+  if (!shmx_directory_try_enter(arena)) return;
   shmx_directory_sweep(arena);
   shmx_directory_leave(arena);
 }

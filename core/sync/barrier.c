@@ -31,7 +31,7 @@ shmx_kind shmx_barrier_kind(uint32_t parties) {
 }
 
 void shmx_barrier_open(shmx_barrier *barrier, void *memory, uint32_t parties) {
-  *barrier = (shmx_barrier){memory, parties};
+  *barrier = (shmx_barrier){.memory = memory, .parties = parties};
 }
 
 /* ---- rounds ---- */
@@ -125,7 +125,11 @@ static void take_place(const shmx_barrier *barrier, uint64_t round, shmx_task se
 int shmx_barrier_come(shmx_barrier *barrier, int64_t deadline, uint64_t *round) {
   struct shmx_barrier_memory *memory = barrier->memory;
   int status = shmx_lock_enter(&memory->lock, deadline);
-  if (status != 0 && status != -EOWNERDEAD) return status;
+  if (status != 0 && status != -EOWNERDEAD) {
+    barrier->held_by = shmx_lock_holder(&memory->lock);
+    return status;
+  }
+  barrier->held_by = 0;
   *round = round_of(memory);
   take_place(barrier, *round, shmx_self()->task);
   bool full = count(barrier, *round) >= barrier->parties;

@@ -20,6 +20,7 @@ struct shmx_barrier_memory;
 typedef struct shmx_barrier {
   struct shmx_barrier_memory *memory;
   uint32_t parties;
+  uint32_t held_by; /* the process that had the lock when the last call could not come; 0: none */
 } shmx_barrier;
 
 /* `parties` from 1 to SHMX_PARTIES_MAX. */
@@ -43,7 +44,9 @@ SHMX_API int shmx_barrier_wait(shmx_barrier *barrier, int64_t deadline, bool *la
  * several times; and, if the round is not over, go.
  *
  * come: 0: all have come, and this one was the last; -EAGAIN: wait for the end of `round`, or go;
- *   -EOWNERDEAD; -ETIMEDOUT, -EINTR, -EFAULT: not there.
+ *   -EOWNERDEAD; -ETIMEDOUT, -EINTR, -EFAULT: not there, since the process barrier->held_by has
+ *   the lock: it is stopped, or the memory is corrupt. It waits for SHMX_LOCK_TIMEOUT at most if
+ *   the deadline is SHMX_FOREVER.
  * await: 0 or -EOWNERDEAD: the round is over; -ETIMEDOUT, -EINTR, -EFAULT: it was not.
  * go: `status`; or 0 or -EOWNERDEAD, should the round have ended before.
  */
