@@ -947,7 +947,8 @@ function Mutex:unlock() end
 function Mutex:guard(timeout) end
 
 ---Locks, calls the function, and unlocks whatever it does: return, raise, or yield and be resumed. Returns what it
----returns. Whether the owner before died, `ownerdead` says.
+---returns. Whether the owner before died, `ownerdead` says. If the function yields and its coroutine is closed, the
+---mutex is unlocked; if the coroutine is collected, the next owner is told EOWNERDEAD.
 ---System calls: as `lock`.
 ---Errors: EIDRM; what the function raises.
 ---@param fn function
