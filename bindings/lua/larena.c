@@ -168,13 +168,18 @@ static uint64_t check_length(lua_State *L, int index) {
   return (uint64_t)count;
 }
 
+/* What scripts have of an array or a record is a view of it, unless it was removed meanwhile. */
+static int return_view(lua_State *L, struct lobject *object, int status) {
+  return status == 0 ? 1 : lobject_return(L, object, status, 0);
+}
+
 static int push_records(lua_State *L, shmx_arena *arena, const shmx_layout *layout) {
   uint64_t count = check_length(L, 4);
   shmx_kind kind = shmx_record_kind(layout, count);
-  if (lobject_open(L, arena, 2, &kind, &record_type) == NULL) return 3;
+  struct lobject *object = lobject_open(L, arena, 2, &kind, &record_type);
+  if (object == NULL) return 3;
   lua_pushvalue(L, 3);
-  lrecord_push_array(L, count);
-  return 1;
+  return return_view(L, object, lrecord_open_array(L, count));
 }
 
 static int arena_array(lua_State *L) {
@@ -184,9 +189,9 @@ static int arena_array(lua_State *L) {
   shmx_type type = lelement_check_type(L, 3);
   uint64_t count = check_length(L, 4);
   shmx_kind kind = shmx_array_kind(type, count);
-  if (lobject_open(L, arena, 2, &kind, &array_type) == NULL) return 3;
-  lview_push(L, lua_gettop(L), type, 0, count);
-  return 1;
+  struct lobject *object = lobject_open(L, arena, 2, &kind, &array_type);
+  if (object == NULL) return 3;
+  return return_view(L, object, lview_open(L, lua_gettop(L), type, 0, count));
 }
 
 static int arena_record(lua_State *L) {
@@ -194,10 +199,10 @@ static int arena_record(lua_State *L) {
   const shmx_layout *layout = llayout_test(L, 3);
   if (layout == NULL) return luaL_typeerror(L, 3, "layout (shm.record makes one)");
   shmx_kind kind = shmx_record_kind(layout, 1);
-  if (lobject_open(L, arena, 2, &kind, &record_type) == NULL) return 3;
+  struct lobject *object = lobject_open(L, arena, 2, &kind, &record_type);
+  if (object == NULL) return 3;
   lua_pushvalue(L, 3);
-  lrecord_push(L);
-  return 1;
+  return return_view(L, object, lrecord_open(L));
 }
 
 /* ---- the directory ---- */

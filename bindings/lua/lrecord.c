@@ -55,18 +55,14 @@ static void check_lost(lua_State *L, const struct lrecord *self) {
 
 /* ---- making handles ---- */
 
-/* Replaces a segment and a layout, at the top, by a handle. */
-static void push_handle(lua_State *L, const void *tag, uint64_t offset, uint64_t count) {
+/* Replaces a segment and a layout, at the top, by a handle. Or returns why not. */
+static int open_handle(lua_State *L, const void *tag, uint64_t offset, uint64_t count) {
   const shmx_segment *segment = lsegment_memory(L, -2);
   const shmx_layout *layout = llayout_test(L, -1);
   struct lrecord *self = lua_newuserdatauv(L, sizeof *self, PARTS);
   memset(self, 0, sizeof *self);
   int status = shmx_view_open(&self->view, segment, layout->size, offset, count);
-  if (status == -ERANGE)
-    luaL_error(L, "%I %s of %I bytes at offset %I are not within %s of %I bytes",
-               (LUAI_UACINT)count, layout->name, (LUAI_UACINT)layout->size, (LUAI_UACINT)offset,
-               lsegment_push_name(L, segment), (LUAI_UACINT)segment->object.size);
-  if (status != 0) lerror_raise(L, status, lsegment_push_name(L, segment));
+  if (status != 0) return lua_pop(L, 1), status;
   self->layout = layout;
   self->tag = tag;
   if (tag == &record_tag)
@@ -77,14 +73,26 @@ static void push_handle(lua_State *L, const void *tag, uint64_t offset, uint64_t
   lua_insert(L, -3);
   lua_setiuservalue(L, -3, LAYOUT);
   lua_setiuservalue(L, -2, SEGMENT);
+  return 0;
 }
 
-void lrecord_push(lua_State *L) {
-  push_handle(L, &record_tag, 0, 1);
+static void push_handle(lua_State *L, const void *tag, uint64_t offset, uint64_t count) {
+  const shmx_segment *segment = lsegment_memory(L, -2);
+  const shmx_layout *layout = llayout_test(L, -1);
+  int status = open_handle(L, tag, offset, count);
+  if (status == -ERANGE)
+    luaL_error(L, "%I %s of %I bytes at offset %I are not within %s of %I bytes",
+               (LUAI_UACINT)count, layout->name, (LUAI_UACINT)layout->size, (LUAI_UACINT)offset,
+               lsegment_push_name(L, segment), (LUAI_UACINT)segment->object.size);
+  if (status != 0) lerror_raise(L, status, lsegment_push_name(L, segment));
 }
 
-void lrecord_push_array(lua_State *L, uint64_t count) {
-  push_handle(L, &array_tag, 0, count);
+int lrecord_open(lua_State *L) {
+  return open_handle(L, &record_tag, 0, 1);
+}
+
+int lrecord_open_array(lua_State *L, uint64_t count) {
+  return open_handle(L, &array_tag, 0, count);
 }
 
 static const shmx_layout *check_layout(lua_State *L) {

@@ -72,18 +72,25 @@ static struct lview *new_view(lua_State *L, int segment_index) {
   return self;
 }
 
-void lview_push(lua_State *L, int index, shmx_type type, uint64_t offset, uint64_t count) {
+int lview_open(lua_State *L, int index, shmx_type type, uint64_t offset, uint64_t count) {
   const shmx_segment *segment = lsegment_memory(L, index);
   struct lview *self = new_view(L, index);
   int status = shmx_view_open(&self->view, segment, shmx_type_size(type), offset, count);
+  if (status != 0) return lua_pop(L, 1), status;
+  self->type = type;
+  self->tag = &lview_tag;
+  luaL_setmetatable(L, TYPE_NAME);
+  return 0;
+}
+
+void lview_push(lua_State *L, int index, shmx_type type, uint64_t offset, uint64_t count) {
+  const shmx_segment *segment = lsegment_memory(L, index);
+  int status = lview_open(L, index, type, offset, count);
   if (status == -ERANGE)
     luaL_error(L, "%I %s at offset %I are not within %s of %I bytes", (LUAI_UACINT)count,
                shmx_type_name(type), (LUAI_UACINT)offset, lsegment_push_name(L, segment),
                (LUAI_UACINT)segment->object.size);
   if (status != 0) lerror_raise(L, status, lsegment_push_name(L, segment));
-  self->type = type;
-  self->tag = &lview_tag;
-  luaL_setmetatable(L, TYPE_NAME);
 }
 
 int lview_of_segment(lua_State *L) {
