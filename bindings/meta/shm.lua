@@ -9,6 +9,10 @@
 -- A timeout is a number of seconds: nil waits for ever, 0 only tries, and a negative timeout counts as 0. Locks that
 -- their owners hold for nanoseconds, within one call, are waited for longer only if the owner is stopped or the memory
 -- is damaged. Without a timeout such a wait ends after ten seconds: ETIMEDOUT, and the message names the process.
+-- Memory that another process truncates raises SIGBUS, which the module's handler makes an EFAULT. The kernel ends a
+-- process that blocks its own SIGBUS: so creating or attaching a segment or an arena unblocks SIGBUS in the calling
+-- thread, and threads started later inherit that. A host's thread that blocks SIGBUS at other times (started before with
+-- all signals blocked, or a daemon that waits with sigwait) must unblock SIGBUS before it uses the memory.
 -- A segment belongs to the Lua state that made it; other threads' states make their own. After fork, parent and
 -- child each have the segment, and detach on their own.
 

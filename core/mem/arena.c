@@ -155,7 +155,8 @@ int shmx_arena_object_look(shmx_arena_object *object) {
     if (status == 0) status = leave(object->arena, 0);
     if (status != 0) return status;
   }
-  return memory->data != NULL && shmx_object_is_live(memory) ? 0 : -EIDRM; /* see reopen */
+  if (memory->data != NULL && shmx_object_is_live(memory)) return 0; /* see reopen */
+  return shmx_segment_lost(&object->arena->segment) ? -EFAULT : -EIDRM;
 }
 
 static int check_entry(const shmx_arena *arena, uint32_t entry, const shmx_kind *kind,

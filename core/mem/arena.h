@@ -135,9 +135,9 @@ SHMX_API const char *shmx_kind_name(uint32_t kind);
 SHMX_API int shmx_arena_object_look(shmx_arena_object *object);
 
 /*
- * May the object be used? 0; EBADF (closed), EIDRM (removed); in a forked child also what
- * shmx_arena_open returns. Who looked, and got 0, may use the memory until it looks again: it is
- * not given to another object meanwhile.
+ * May the object be used? 0; EBADF (closed), EIDRM (removed), EFAULT (lost); in a forked child also
+ * what shmx_arena_open returns. Who looked, and got 0, may use the memory until it looks again: it
+ * is not given to another object meanwhile.
  */
 static inline int shmx_arena_object_check(shmx_arena_object *object) {
   const shmx_object *memory = &object->memory.object;
