@@ -170,7 +170,7 @@ describe("who waits", function()
       local keep = { a:rwlock("w"):write(), a:rwlock("r"):read() }
       a:mutex("m"):lock() a:semaphore("s", 1):acquire() say "holds" hear()]])
     local waiters = {}
-    for i, call in ipairs { "m:lock(1)", "m:guard(1)", "w:read(1)", "w:write(1)", "r:write(1)", "s:acquire(1)",
+    for i, call in ipairs { "m:lock(1)", "m:guard(1)", "w:read(1)", "w:write(1)", "r:write(1)", "s:acquire(1, 1)",
       "b:wait(1)", "c:wait(mine, 1)" } do
       waiters[i] = peers.start(name, ([[
         local m, w, r, s, b, c = a:mutex "m", a:rwlock "w", a:rwlock "r", a:semaphore("s", 1), a:barrier("b", 9),

@@ -986,8 +986,9 @@ function RWLock:read(timeout) end
 ---@return shm.Errno? code
 function RWLock:write(timeout) end
 
----Takes permits, all at once or none: `acquire()`, `acquire(timeout)`, `acquire(n, timeout)`. `true, "EOWNERDEAD"`:
----taken, and some came back from one who died with them. More than there are, with those this thread has, raises.
+---Takes permits, all at once or none. A lone number is how many: `acquire(1, 0.5)` waits for half a second.
+---`true, "EOWNERDEAD"`: taken, and some came back from one who died with them. More than there are, with those this
+---thread has, raises.
 ---System calls: as `Mutex:lock`.
 ---Errors: ETIMEDOUT, EIDRM.
 ---@param n? integer default 1
@@ -995,7 +996,6 @@ function RWLock:write(timeout) end
 ---@return true? acquired
 ---@return string? message or "EOWNERDEAD"
 ---@return shm.Errno? code
----@overload fun(self: shm.Semaphore, timeout?: number): true?, string?, shm.Errno?
 function Semaphore:acquire(n, timeout) end
 
 ---Gives permits back. Raises where this thread has not taken so many through this arena.
