@@ -11,6 +11,7 @@
 #include "lua/lmutex.h"
 #include "lua/lrecord.h"
 #include "lua/lsync.h"
+#include "lua/luser.h"
 #include "lua/lview.h"
 #include "lua/lwindow.h"
 
@@ -241,7 +242,7 @@ static int arena_objects(lua_State *L) {
 
 /* The arena keeps what it has open under the name no longer; who else has it keeps it. */
 static void forget(lua_State *L) {
-  lua_getiuservalue(L, 1, LARENA_OBJECTS);
+  luser_push_table(L, 1, LARENA_OBJECTS);
   lua_pushvalue(L, 2);
   lua_pushnil(L);
   lua_rawset(L, -3);

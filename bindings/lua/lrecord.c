@@ -8,6 +8,7 @@
 #include "lua/lerror.h"
 #include "lua/llayout.h"
 #include "lua/lsegment.h"
+#include "lua/luser.h"
 #include "lua/lview.h"
 
 #define RECORD_NAME "shm.record"
@@ -24,6 +25,12 @@ struct lrecord {
 };
 
 static const char record_tag, array_tag;
+
+/* Pushes the layout of the handle at 1. */
+static void push_layout(lua_State *L, const struct lrecord *self) {
+  lua_getiuservalue(L, 1, LAYOUT);
+  luser_check(L, llayout_test(L, -1) == self->layout);
+}
 
 /* ---- the receiver ---- */
 
@@ -59,6 +66,7 @@ static void check_lost(lua_State *L, const struct lrecord *self) {
 static int open_handle(lua_State *L, const void *tag, uint64_t offset, uint64_t count) {
   const shmx_segment *segment = lsegment_memory(L, -2);
   const shmx_layout *layout = llayout_test(L, -1);
+  luser_check(L, segment != NULL && layout != NULL);
   struct lrecord *self = lua_newuserdatauv(L, sizeof *self, PARTS);
   memset(self, 0, sizeof *self);
   int status = shmx_view_open(&self->view, segment, layout->size, offset, count);
@@ -66,7 +74,7 @@ static int open_handle(lua_State *L, const void *tag, uint64_t offset, uint64_t 
   self->layout = layout;
   self->tag = tag;
   if (tag == &record_tag)
-    lua_getiuservalue(L, -2, LLAYOUT_META);
+    luser_push_table(L, -2, LLAYOUT_META);
   else
     luaL_getmetatable(L, ARRAY_NAME);
   lua_setmetatable(L, -2);
@@ -126,7 +134,7 @@ int lrecord_array_of_segment(lua_State *L) {
 /* The field of the key at 2, or NULL. Pushes something. */
 static const shmx_field *find_field(lua_State *L, const struct lrecord *self) {
   lua_pushvalue(L, 2);
-  lua_rawget(L, lua_upvalueindex(1));
+  luser_get(L, 1);
   const shmx_field *field = lua_touserdata(L, -1);
   if (field == NULL) return NULL;
   /* getmetatable(p).__index(q, "id") has the names of another layout */
@@ -157,7 +165,7 @@ static int push_part(lua_State *L, const struct lrecord *self, const shmx_field 
   if (field->kind == SHMX_FIELD_NUMBER) {
     lview_push(L, lua_gettop(L), field->type, offset, field->count);
   } else {
-    lua_getiuservalue(L, 1, LAYOUT);
+    push_layout(L, self);
     llayout_push_nested(L, lua_gettop(L), field);
     lua_remove(L, -2);
     if (field->count == 0)
@@ -177,7 +185,7 @@ static int record_index(lua_State *L) {
   const shmx_field *field = find_field(L, self);
   if (field == NULL) {
     lua_pushvalue(L, 2);
-    if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
+    if (luser_get(L, 2) != LUA_TNIL) return 1;
     return raise_unknown(L, self);
   }
   if (field->kind == SHMX_FIELD_NUMBER && field->count == 0) {
@@ -201,7 +209,7 @@ static void store_checked(lua_State *L, const struct lrecord *self, const shmx_f
   struct llayout_path root = {NULL, self->layout->name, 0};
   struct llayout_path path = {&root, field->name, 0};
   lua_settop(L, 3);
-  lua_getiuservalue(L, 1, LAYOUT);
+  push_layout(L, self);
   lua_insert(L, 3);
   llayout_check_field(L, 3, field, &path);
   llayout_store_field(L, 3, field, lview_data(L, &self->view, true) + field->offset);
@@ -224,7 +232,7 @@ static int record_newindex(lua_State *L) {
 /* Stores the table at the top, whose place in messages is `path`, at an offset of the memory. */
 static void store_record(lua_State *L, const struct lrecord *self, uint64_t at,
                          const struct llayout_path *path) {
-  lua_getiuservalue(L, 1, LAYOUT);
+  push_layout(L, self);
   lua_insert(L, -2);
   int layout = lua_gettop(L) - 1;
   llayout_check_record(L, layout, path);
@@ -327,14 +335,14 @@ static int array_index(lua_State *L) {
   const struct lrecord *self = check_array(L);
   if (lua_type(L, 2) == LUA_TSTRING) {
     lua_settop(L, 2);
-    lua_rawget(L, lua_upvalueindex(1));
+    luser_get(L, 1);
     return 1;
   }
   uint64_t at = (uint64_t)lua_tointeger(L, 2) - 1;
   if (at >= self->view.count) return lua_pushnil(L), 1;
   lview_data(L, &self->view, false);
   lua_getiuservalue(L, 1, SEGMENT);
-  lua_getiuservalue(L, 1, LAYOUT);
+  push_layout(L, self);
   push_handle(L, &record_tag, self->view.offset + at * self->layout->size, 1);
   return 1;
 }

@@ -4,6 +4,7 @@
 #include "lua/lchannel.h"
 #include "lua/lerror.h"
 #include "lua/lmessage.h"
+#include "lua/luser.h"
 #include "lua/lvalue.h"
 #include "lua/lwait.h"
 
@@ -170,6 +171,13 @@ struct lserver {
 
 static const char request_tag, server_tag;
 
+/* The request at `index`, or NULL where there is none. */
+static struct lrequest *test_request(lua_State *L, int index) {
+  struct lrequest *self = lua_touserdata(L, index);
+  bool ours = self != NULL && lua_rawlen(L, index) == sizeof *self && self->tag == &request_tag;
+  return ours ? self : NULL;
+}
+
 static struct lrequest *push_request(lua_State *L) {
   struct lrequest *self = lua_newuserdatauv(L, sizeof *self, 1);
   memset(self, 0, sizeof *self);
@@ -212,7 +220,8 @@ static int send_error(lua_State *L, struct lrequest *self, const char *text, siz
 
 /* reply(value), or reply(nil, message): the request is in upvalue 1. */
 static int reply(lua_State *L) {
-  struct lrequest *self = lua_touserdata(L, lua_upvalueindex(1));
+  struct lrequest *self = test_request(L, lua_upvalueindex(1));
+  luser_check(L, self != NULL);
   struct lservice *service = self->service;
   if (service == NULL) return luaL_error(L, "this request was replied to already");
   lua_settop(L, 2);
@@ -234,9 +243,9 @@ static int reply(lua_State *L) {
 static int request_gc(lua_State *L) {
   static const char text[] = "the server has dropped the request";
   static const shmx_message message = {text, sizeof text - 1, LVALUE_ERROR};
-  struct lrequest *self = lua_touserdata(L, 1);
-  bool ours = self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &request_tag;
-  if (ours && self->service != NULL && shmx_arena_object_check(&self->service->base.object) == 0)
+  const struct lrequest *self = test_request(L, 1);
+  if (self != NULL && self->service != NULL &&
+      shmx_arena_object_check(&self->service->base.object) == 0)
     shmx_service_reply(&self->service->service, &self->request, &message);
   return 0;
 }
@@ -292,7 +301,7 @@ static int server_close(lua_State *L) {
   bool ours = self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &server_tag;
   if (!ours || lua_isnoneornil(L, 2)) return 0;
   lua_getiuservalue(L, 1, SERVER_REQUEST);
-  struct lrequest *request = lua_touserdata(L, -1);
+  struct lrequest *request = test_request(L, -1);
   if (request == NULL || request->service == NULL) return 0;
   size_t length;
   const char *text = luaL_tolstring(L, 2, &length);

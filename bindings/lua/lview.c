@@ -10,6 +10,7 @@
 #include "lua/llayout.h"
 #include "lua/lrecord.h"
 #include "lua/lsegment.h"
+#include "lua/luser.h"
 #include "lua/lwindow.h"
 
 #include <lauxlib.h>
@@ -74,6 +75,7 @@ static struct lview *new_view(lua_State *L, int segment_index) {
 
 int lview_open(lua_State *L, int index, shmx_type type, uint64_t offset, uint64_t count) {
   const shmx_segment *segment = lsegment_memory(L, index);
+  luser_check(L, segment != NULL);
   struct lview *self = new_view(L, index);
   int status = shmx_view_open(&self->view, segment, shmx_type_size(type), offset, count);
   if (status != 0) return lua_pop(L, 1), status;
@@ -120,7 +122,7 @@ static int view_sub(lua_State *L) {
  * checks its receiver itself. The key is at the top: Lua calls this with a view and a key.
  */
 static int view_index(lua_State *L) {
-  if (lua_type(L, 2) == LUA_TSTRING) return lua_rawget(L, lua_upvalueindex(1)), 1;
+  if (lua_type(L, 2) == LUA_TSTRING) return luser_get(L, 1), 1;
   const struct lview *self = lview_check(L);
   uint64_t at = (uint64_t)lua_tointeger(L, 2) - 1; /* 1.0 is an index, too; what is none gives 0 */
   if (at >= self->view.count) return lua_pushnil(L), 1;

@@ -13,6 +13,10 @@
 -- process that blocks its own SIGBUS: so creating or attaching a segment or an arena unblocks SIGBUS in the calling
 -- thread, and threads started later inherit that. A host's thread that blocks SIGBUS at other times (started before with
 -- all signals blocked, or a daemon that waits with sigwait) must unblock SIGBUS before it uses the memory.
+-- Lua code cannot crash the process, but for the library debug: the values of the module refer to each other by user
+-- values, upvalues, metatables and the registry. A user value or an upvalue of another type raises. But a value that
+-- debug.setuservalue, debug.setmetatable or debug.getregistry cuts off from what it belongs to, or from its metatable,
+-- outlives it once that is collected, and using it may then crash.
 -- A segment belongs to the Lua state that made it; other threads' states make their own. After fork, parent and
 -- child each have the segment, and detach on their own.
 
