@@ -226,7 +226,7 @@ static bool is_open(const shmx_arena *arena, uint32_t entry) {
   return false;
 }
 
-/* A finalizer waits for nobody: who makes the next object sweeps, too. */
+/* A finalizer does not wait long: who makes the next object sweeps, too. */
 static void sweep(shmx_arena *arena) {
   if (!shmx_directory_try_enter(arena)) return;
   shmx_directory_sweep(arena);

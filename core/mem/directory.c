@@ -98,7 +98,8 @@ int shmx_directory_enter(shmx_arena *arena) {
 }
 
 bool shmx_directory_try_enter(shmx_arena *arena) {
-  return shmx_lock_try_enter(&header_of(arena)->lock);
+  int status = shmx_lock_enter(&header_of(arena)->lock, 0);
+  return status == 0 || status == -EOWNERDEAD;
 }
 
 void shmx_directory_leave(shmx_arena *arena) {

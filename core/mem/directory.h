@@ -26,7 +26,7 @@ int shmx_directory_prepare(shmx_arena *arena);
  * segment's), EXDEV. Lockless; only looks. */
 int shmx_directory_check(const shmx_arena *arena);
 
-/* The lock, patiently; or only if it is free. */
+/* The lock, patiently; or if it can be had within SHMX_SLICE. */
 int shmx_directory_enter(shmx_arena *arena);
 bool shmx_directory_try_enter(shmx_arena *arena);
 void shmx_directory_leave(shmx_arena *arena);

@@ -108,15 +108,6 @@ static inline int shmx_lock_enter(struct shmx_lock *lock, int64_t deadline) {
   return shmx_lock_try(lock, self->task) ? 0 : shmx_lock_enter_wait(lock, self, deadline);
 }
 
-/* As shmx_lock_enter, if the lock is free. */
-static inline bool shmx_lock_try_enter(struct shmx_lock *lock) {
-  const struct shmx_self *self = shmx_self();
-  shmx_robust_begin(self, &lock->word);
-  if (shmx_lock_try(lock, self->task)) return true;
-  shmx_robust_end(self);
-  return false;
-}
-
 static inline void shmx_lock_leave(struct shmx_lock *lock) {
   shmx_lock_release(lock);
   shmx_robust_end(shmx_self());
