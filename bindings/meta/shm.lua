@@ -11,8 +11,8 @@
 -- is damaged. Without a timeout such a wait ends after ten seconds: ETIMEDOUT, and the message names the process.
 -- Memory that another process truncates raises SIGBUS, which the module's handler makes an EFAULT. The kernel ends a
 -- process that blocks its own SIGBUS: so creating or attaching a segment or an arena unblocks SIGBUS in the calling
--- thread, and threads started later inherit that. A host's thread that blocks SIGBUS at other times (started before with
--- all signals blocked, or a daemon that waits with sigwait) must unblock SIGBUS before it uses the memory.
+-- thread, and threads started later inherit that. A thread of a host that was started before with SIGBUS blocked, or
+-- that blocks SIGBUS later (a daemon that waits with sigwait), must unblock SIGBUS before it uses the memory.
 -- Lua code cannot crash the process, but for the library debug: the values of the module refer to each other by user
 -- values, upvalues, metatables and the registry. A user value or an upvalue of another type raises. But a value that
 -- debug.setuservalue, debug.setmetatable or debug.getregistry cuts off from what it belongs to, or from its metatable,
