@@ -103,16 +103,21 @@ static int finish_with(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L) - WITH_GUARD;
 }
 
-/* The guard is for a function that never comes back, in a coroutine that is closed or collected. */
+/* The guard is for a function that never comes back, in a coroutine that is closed or collected:
+ * where the function cannot yield, there is none. */
 static int mutex_with(lua_State *L) {
   struct lmutex *self = check(L);
+  bool guarded = lua_isyieldable(L);
   luaL_checkany(L, 2);
-  lguard_push(L, unlock, abandon);
+  if (guarded)
+    lguard_push(L, unlock, abandon);
+  else
+    lua_pushnil(L);
   lua_insert(L, WITH_GUARD);
-  lua_toclose(L, WITH_GUARD);
+  if (guarded) lua_toclose(L, WITH_GUARD);
   int status = lmutex_lock(L, self, SHMX_FOREVER);
   if (status != 0 && status != -EOWNERDEAD) return result(L, self, status);
-  lguard_hold(L, WITH_GUARD, &self->base);
+  if (guarded) lguard_hold(L, WITH_GUARD, &self->base);
   status = lua_pcallk(L, lua_gettop(L) - WITH_FUNCTION, LUA_MULTRET, 0, 0, finish_with);
   return finish_with(L, status, 0);
 }
