@@ -192,6 +192,56 @@ describe("an object", function()
   end)
 end)
 
+-- A finalizer removes what is being made, at whatever allocation the collector runs it.
+local removing = [[
+local shm = require "shm"
+local arena <close> = assert(shm.arena(nil, "1M"))
+local Quote = shm.record("RacedQuote", { "u32 id", "f64 price[8]" })
+local function reserve()
+  local channel, message, code = arena:channel("x", 256)
+  if not channel then return nil, message, code end
+  local view
+  view, message, code = channel:reserve(1, "u8", 0)
+  if view then arena:remove "x" end
+  return view, message, code
+end
+local function peek()
+  local channel, message, code = arena:channel("x", 256)
+  if not channel then return nil, message, code end
+  if not channel:send "message" then return nil, "", "EIDRM" end
+  local view
+  view, message, code = channel:peek("u8", 0)
+  arena:remove "x"
+  return view, message, code
+end
+local makers = {
+  function() return arena:array("x", "i64", 10) end, function() return arena:array("x", Quote, 10) end,
+  function() return arena:record("x", Quote) end, reserve, peek,
+  function() return arena:channel("x", 256, { exclusive = "both" }) end,
+}
+collectgarbage("generational", 1, 100)
+for i, make in ipairs(makers) do
+  local refused = 0
+  arena:remove "x"
+  for n = 1, 3000 do
+    setmetatable({}, { __gc = function() arena:remove "x" end })
+    for _ = 1, n % 7 do local _ = {} end
+    local value, _, code = make()
+    assert(value or code == "EIDRM", code)
+    if not value then refused = refused + 1 end
+  end
+  print(i, refused > 0)
+end
+]]
+
+describe("an object that is removed while it is made", function()
+  it("is returned, or nil, a message and EIDRM", function()
+    local child = process.run_lua(removing)
+    assert.equal("", child.err)
+    assert.equal("1\ttrue\n2\ttrue\n3\ttrue\n4\ttrue\n5\ttrue\n6\tfalse\n", child.out)
+  end)
+end)
+
 describe("a script that closes what it is using", function()
   it("in a finalizer, while an object is opened, is told", function()
     for _, call in ipairs { "mutex", "condition", "objects", "array" } do

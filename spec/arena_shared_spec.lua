@@ -138,7 +138,7 @@ describe("a forked child", function()
       local also = assert(r:read(0))
       assert.is_true(also:unlock())
       raises("has taken 0 permits", s.release, s)
-      refused("process " .. pid .. " holds it", "ETIMEDOUT", s:acquire(0))
+      refused("process " .. pid .. " holds it", "ETIMEDOUT", s:acquire(1, 0))
       raises("has taken 0 permits", s.release, s)
       raises("not held by this thread", function() arena:condition("c"):wait(m, 0) end)
       for _, one in ipairs { guard, write, read } do one:unlock() end
@@ -259,7 +259,7 @@ describe("a forked child", function()
           for _ = 1, 2 do
             said(function() return v[1] end) said(function() v[1] = 5 end)
             said(function() return r.x end) said(function() r.x = 5 end)
-            said(s.acquire, s, 0) said(s.value, s) said(rw.read, rw, 0) said(m.lock, m, 0) said(m.unlock, m)
+            said(s.acquire, s, 1, 0) said(s.value, s) said(rw.read, rw, 0) said(m.lock, m, 0) said(m.unlock, m)
             said(b.wait, b, 0) said(c.notify, c)
             assert(not m:ownerdead())
             guard:unlock()
@@ -332,7 +332,8 @@ describe("removing", function()
     for what, wait in pairs(waits) do
       for _, timeout in ipairs(timeouts) do
         local holder = peers.hold(name, wait[1] .. " say 'holds' hear()")
-        local call = timeout == "" and wait[2] or wait[2]:gsub("locked%(%)%)$", "locked(), 20)"):gsub("%(%)$", "(20)")
+        local call = timeout == "" and wait[2] or wait[2]:gsub("locked%(%)%)$", "locked(), 20)")
+          :gsub("acquire%(%)$", "acquire(1, 20)"):gsub("%(%)$", "(20)")
         local waiter = peers.waiting(name, [[
           local function locked() local m = a:mutex "mine" assert(m:lock()) return m end
           local open = ]] .. wait[2]:match "^a:%w+%b()" .. [[

@@ -265,6 +265,42 @@ describe("a POSIX object that another process truncates", function()
     segment:close()
   end)
 
+  local reading = [[
+    local shm = require "shm"
+    local segment <close> = assert(shm.create("]] .. name .. [[", 8192, { owned = true }))
+    os.execute("truncate -s 0 /dev/shm]] .. name .. [[")
+    print(select(3, segment:read(10, 0)))
+  ]]
+  for what, command in pairs {
+    ["lua"] = { process.lua, "-e", reading }, ["shmlua"] = { process.build .. "/shmlua", "-e", reading },
+  } do
+    it("is an error also where the parent has left SIGBUS blocked: " .. what, function()
+      local child = process.run("env", { "--block-signal=BUS", table.unpack(command) })
+      assert.equal("EFAULT\n", child.out)
+      assert.equal(0, child.code)
+    end)
+  end
+
+  it("is an error also where a worker of shmlua inherits SIGBUS blocked", function()
+    local script = os.tmpname()
+    local file <close> = assert(io.open(script, "w"))
+    file:write(reading)
+    file:close()
+    local child = process.run("env", { "--block-signal=BUS", process.build .. "/shmlua", "-j", "1", script })
+    os.remove(script)
+    assert.equal("EFAULT\n", child.out)
+    assert.equal(0, child.code)
+  end)
+
+  it("is lost memory, and not a removal, to the objects of an arena", function()
+    local arena <close> = assert(shm.arena(name, "64K", { owned = true }))
+    local channel, mutex, array = arena:channel("c", 256), arena:mutex "m", arena:array("a", "u8", 100)
+    assert.equal(0, process.run("truncate", { "-s", "0", "/dev/shm" .. name }).code)
+    refused("has lost memory", "EFAULT", channel:receive(0))
+    refused("has lost memory", "EFAULT", mutex:lock())
+    assert.matches("has lost memory", select(2, pcall(array.load, array, 1)))
+  end)
+
   it("is attached anew with its new size", function()
     local segment <close> = assert(shm.create(name, 8192, { owned = true }))
     assert.equal(0, process.run("truncate", { "-s", "100", "/dev/shm" .. name }).code)

@@ -170,7 +170,7 @@ describe("who waits", function()
       local keep = { a:rwlock("w"):write(), a:rwlock("r"):read() }
       a:mutex("m"):lock() a:semaphore("s", 1):acquire() say "holds" hear()]])
     local waiters = {}
-    for i, call in ipairs { "m:lock(1)", "m:guard(1)", "w:read(1)", "w:write(1)", "r:write(1)", "s:acquire(1)",
+    for i, call in ipairs { "m:lock(1)", "m:guard(1)", "w:read(1)", "w:write(1)", "r:write(1)", "s:acquire(1, 1)",
       "b:wait(1)", "c:wait(mine, 1)" } do
       waiters[i] = peers.start(name, ([[
         local m, w, r, s, b, c = a:mutex "m", a:rwlock "w", a:rwlock "r", a:semaphore("s", 1), a:barrier("b", 9),
@@ -202,5 +202,31 @@ describe("who waits", function()
       io.stdout:flush() os.exit(0)]])
     process.await(function() peer:kill "sigusr1" return peer.code end)
     assert.equal("ETIMEDOUT\ttrue\n", peers.finish(peer))
+  end)
+end)
+
+describe("a negative timeout", function()
+  it("counts as 0", function()
+    local holder = peers.hold(name, [[
+      local keep = { a:rwlock("w"):write() }
+      a:mutex("m"):lock() a:semaphore("s", 1):acquire() say "holds" hear()]])
+    local mine = assert(arena:mutex "mine")
+    assert(mine:lock())
+    local channel, topic, service = arena:channel("ch", 256), arena:topic("t", 256), arena:service("sv", 64)
+    local view, subscription = arena:array("v", "i32", 1), topic:subscribe()
+    for _, timeout in ipairs { 0, -0.1, -1, -1 / 0 } do
+      local function refused(code, ...) assert.same({ nil, code }, { (...), (select(3, ...)) }) end
+      refused("ETIMEDOUT", m:lock(timeout))
+      refused("ETIMEDOUT", arena:rwlock("w"):read(timeout))
+      refused("ETIMEDOUT", arena:semaphore("s", 1):acquire(1, timeout))
+      refused("ETIMEDOUT", arena:barrier("b", 2):wait(timeout))
+      refused("ETIMEDOUT", arena:condition("c"):wait(mine, timeout))
+      refused("EAGAIN", channel:receive(timeout))
+      refused("EAGAIN", subscription:receive(timeout))
+      refused("ETIMEDOUT", service:call("x", timeout))
+      assert.equal("timed-out", view:wait(1, 0, timeout))
+    end
+    peers.tell(holder)
+    peers.finish(holder)
   end)
 end)

@@ -11,6 +11,7 @@
 #include "lua/lmutex.h"
 #include "lua/lrecord.h"
 #include "lua/lsync.h"
+#include "lua/luser.h"
 #include "lua/lview.h"
 #include "lua/lwindow.h"
 
@@ -71,8 +72,9 @@ shmx_arena *larena_check(lua_State *L) {
 
 /* ---- opening and closing ---- */
 
-static int fail_open(lua_State *L, int status, const shmx_name *name) {
+static int fail_open(lua_State *L, int status, const shmx_arena *arena, const shmx_name *name) {
   const char *thing = luaL_gsub(L, lerror_push_name(L, name), "segment", "arena");
+  if (status == -ETIMEDOUT) return lerror_return_locked(L, thing, arena->held_by);
   return lerror_return(L, status, thing);
 }
 
@@ -114,7 +116,7 @@ int larena_open(lua_State *L) {
     lua_gc(L, LUA_GCCOLLECT);
     status = shmx_arena_open(arena, name, size, &options);
   }
-  return status == 0 ? 1 : fail_open(L, status, &name);
+  return status == 0 ? 1 : fail_open(L, status, arena, &name);
 }
 
 static int arena_close(lua_State *L) {
@@ -167,13 +169,18 @@ static uint64_t check_length(lua_State *L, int index) {
   return (uint64_t)count;
 }
 
+/* What scripts have of an array or a record is a view of it, unless it was removed meanwhile. */
+static int return_view(lua_State *L, struct lobject *object, int status) {
+  return status == 0 ? 1 : lobject_return(L, object, status, 0);
+}
+
 static int push_records(lua_State *L, shmx_arena *arena, const shmx_layout *layout) {
   uint64_t count = check_length(L, 4);
   shmx_kind kind = shmx_record_kind(layout, count);
-  if (lobject_open(L, arena, 2, &kind, &record_type) == NULL) return 3;
+  struct lobject *object = lobject_open(L, arena, 2, &kind, &record_type);
+  if (object == NULL) return 3;
   lua_pushvalue(L, 3);
-  lrecord_push_array(L, count);
-  return 1;
+  return return_view(L, object, lrecord_open_array(L, count));
 }
 
 static int arena_array(lua_State *L) {
@@ -183,9 +190,9 @@ static int arena_array(lua_State *L) {
   shmx_type type = lelement_check_type(L, 3);
   uint64_t count = check_length(L, 4);
   shmx_kind kind = shmx_array_kind(type, count);
-  if (lobject_open(L, arena, 2, &kind, &array_type) == NULL) return 3;
-  lview_push(L, lua_gettop(L), type, 0, count);
-  return 1;
+  struct lobject *object = lobject_open(L, arena, 2, &kind, &array_type);
+  if (object == NULL) return 3;
+  return return_view(L, object, lview_open(L, lua_gettop(L), type, 0, count));
 }
 
 static int arena_record(lua_State *L) {
@@ -193,16 +200,18 @@ static int arena_record(lua_State *L) {
   const shmx_layout *layout = llayout_test(L, 3);
   if (layout == NULL) return luaL_typeerror(L, 3, "layout (shm.record makes one)");
   shmx_kind kind = shmx_record_kind(layout, 1);
-  if (lobject_open(L, arena, 2, &kind, &record_type) == NULL) return 3;
+  struct lobject *object = lobject_open(L, arena, 2, &kind, &record_type);
+  if (object == NULL) return 3;
   lua_pushvalue(L, 3);
-  lrecord_push(L);
-  return 1;
+  return return_view(L, object, lrecord_open(L));
 }
 
 /* ---- the directory ---- */
 
 static int fail(lua_State *L, const shmx_arena *arena, int status) {
-  return lerror_return(L, status, larena_push_name(L, arena));
+  const char *thing = larena_push_name(L, arena);
+  if (status == -ETIMEDOUT) return lerror_return_locked(L, thing, arena->held_by);
+  return lerror_return(L, status, thing);
 }
 
 static void push_entry(lua_State *L, const shmx_arena_entry *entry) {
@@ -233,7 +242,7 @@ static int arena_objects(lua_State *L) {
 
 /* The arena keeps what it has open under the name no longer; who else has it keeps it. */
 static void forget(lua_State *L) {
-  lua_getiuservalue(L, 1, LARENA_OBJECTS);
+  luser_push_table(L, 1, LARENA_OBJECTS);
   lua_pushvalue(L, 2);
   lua_pushnil(L);
   lua_rawset(L, -3);

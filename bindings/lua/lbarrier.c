@@ -42,12 +42,17 @@ static int await(lua_State *L, struct lbarrier *self, uint64_t round, int64_t de
 }
 
 static int come(struct lobject *self, void *round, int64_t deadline) {
-  return shmx_barrier_come(&((struct lbarrier *)self)->barrier, deadline, round);
+  shmx_barrier *barrier = &((struct lbarrier *)self)->barrier;
+  int status = shmx_barrier_come(barrier, deadline, round);
+  self->held_by = barrier->held_by;
+  return status;
 }
 
 /* They have not met: that another has died is no success here, as it is for a lock. */
 static int fail(lua_State *L, struct lbarrier *self, int status) {
   const char *name = lobject_push_name(L, &self->base);
+  if (status == -ETIMEDOUT && self->base.held_by != 0)
+    return lobject_return_locked(L, &self->base, self->base.held_by);
   if (status == -EOWNERDEAD)
     lua_pushfstring(L, "%s: one of those who waited has died", name);
   else if (status == -ETIMEDOUT)

@@ -210,7 +210,7 @@ static int try_finish(struct lobject *self, void *context, int64_t deadline) {
 
 static int channel_finish(lua_State *L) {
   struct lchannel *self = check(L);
-  int status = lobject_attempt(L, &self->base, try_finish, NULL, SHMX_FOREVER);
+  int status = lobject_attempt(L, &self->base, try_finish, NULL, LOBJECT_LOCK_DEADLINE);
   return done(L, self, status, SHMX_PRODUCER, true);
 }
 
@@ -327,7 +327,8 @@ static shmx_type opt_type(lua_State *L, int index) {
   return lua_isnoneornil(L, index) ? SHMX_U8 : lelement_check_type(L, index);
 }
 
-/* A view of `count` elements of what the window, which is at the top, is opened onto. */
+/* A view of `count` elements of what the window, which is at the top, is opened onto. Returns 1, or
+ * what the method returns if the channel was removed meanwhile. */
 static int push_view(lua_State *L, struct lchannel *self, int value, shmx_type type, void *data,
                      uint64_t count) {
   int window = lua_gettop(L);
@@ -335,8 +336,8 @@ static int push_view(lua_State *L, struct lchannel *self, int value, shmx_type t
       lwindow_open(L, window, &self->base, data, count * shmx_type_size(type));
   lua_pushvalue(L, window);
   lua_setiuservalue(L, 1, value);
-  lview_push(L, window, type, 0, count);
-  return 1;
+  int status = lview_open(L, window, type, 0, count);
+  return status == 0 ? 1 : lobject_return(L, &self->base, status, 0);
 }
 
 static int channel_reserve(lua_State *L) {
@@ -381,7 +382,8 @@ static int channel_peek(lua_State *L) {
   int status = lobject_attempt(L, &self->base, try_peek, &grant, deadline);
   if (status != 0) return fail(L, self, status, SHMX_CONSUMER, lwait_is_patient(L, 3));
   uint64_t count = grant.message.length / shmx_type_size(type);
-  push_view(L, self, CONSUMER_WINDOW, type, (void *)grant.message.data, count);
+  int results = push_view(L, self, CONSUMER_WINDOW, type, (void *)grant.message.data, count);
+  if (results != 1) return results;
   lua_pushstring(L, grant.message.tag == LVALUE_STRING ? "string" : "msgpack");
   return 2;
 }

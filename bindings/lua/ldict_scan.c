@@ -1,5 +1,6 @@
 /* ldict_scan.c: all entries of a dict, bit by bit: d:get_keys, d:scan, pairs(d). Touches core. */
 #include "lua/ldict.h"
+#include "lua/luser.h"
 
 enum { BATCH_BYTES = 16384 };
 
@@ -100,9 +101,12 @@ int ldict_scan(lua_State *L) {
 /* ---- pairs ---- */
 
 struct walk {
+  const void *tag;
   struct ldict_scan scan;
   bool begun, busy;
 };
+
+static const char tag;
 
 /* User values of a walk. */
 enum { WALK_DICT = 1, WALK_BUFFER };
@@ -126,6 +130,7 @@ static int walk_on(lua_State *L, struct ldict *self, struct walk *walk) {
     if (walk->begun && walk->scan.cursor == 0) return 0;
     walk->begun = true;
     lua_getiuservalue(L, lua_upvalueindex(1), WALK_BUFFER);
+    luser_check(L, lua_touserdata(L, -1) == walk->scan.buffer.data);
     status = ldict_scan_fill(L, self, &walk->scan, false, 0);
     lua_setiuservalue(L, lua_upvalueindex(1), WALK_BUFFER);
     if (status != 0) return status;
@@ -136,10 +141,12 @@ static int walk_on(lua_State *L, struct ldict *self, struct walk *walk) {
 /* A finalizer or a hook may call this meanwhile; what has raised is over. */
 static int next_entry(lua_State *L) {
   struct walk *walk = lua_touserdata(L, lua_upvalueindex(1));
+  luser_check(L, walk != NULL && lua_rawlen(L, lua_upvalueindex(1)) == sizeof *walk &&
+                     walk->tag == &tag);
   if (walk->busy) return luaL_error(L, "this walk through a dict is at work, or has failed");
   lua_settop(L, 0);
   lua_getiuservalue(L, lua_upvalueindex(1), WALK_DICT);
-  struct ldict *self = lua_touserdata(L, 1);
+  struct ldict *self = ldict_check(L);
   walk->busy = true;
   int status = walk_on(L, self, walk);
   if (status < 0) {
@@ -153,6 +160,7 @@ static int next_entry(lua_State *L) {
 int ldict_pairs(lua_State *L) {
   ldict_check(L);
   struct walk *walk = lua_newuserdatauv(L, sizeof *walk, WALK_BUFFER);
+  walk->tag = &tag;
   walk->begun = walk->busy = false;
   ldict_scan_start(L, &walk->scan, 0);
   lua_setiuservalue(L, -2, WALK_BUFFER);

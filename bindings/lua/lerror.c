@@ -1,6 +1,7 @@
 /* lerror.c: the only file that turns a status into Lua values. Touches core. */
 #include "lua/lerror.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <stdio.h>
 
@@ -14,6 +15,17 @@ int lerror_return_message(lua_State *L, int status) {
 int lerror_return(lua_State *L, int status, const char *thing) {
   lua_pushfstring(L, "%s %s", thing, shmx_error_text(status));
   return lerror_return_message(L, status);
+}
+
+int lerror_return_locked(lua_State *L, const char *thing, uint32_t holder) {
+  if (holder != 0)
+    lua_pushfstring(L,
+                    "%s is locked by process %d: that process is stopped, or the memory is "
+                    "damaged; resume or end the process, or remove the memory and make it anew",
+                    thing, (int)holder);
+  else
+    lua_pushfstring(L, "%s was locked by others all the time; try again", thing);
+  return lerror_return_message(L, -ETIMEDOUT);
 }
 
 int lerror_raise(lua_State *L, int status, const char *thing) {

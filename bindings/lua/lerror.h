@@ -9,6 +9,12 @@
 /* Returns nil, '<thing> <sentence>', "ENAME": for what the world may refuse. */
 int lerror_return(lua_State *L, int status, const char *thing);
 
+/*
+ * Returns nil, a message and "ETIMEDOUT": the lock of the thing, which others have for nanoseconds,
+ * was not to be had. `holder` is the process that has it; 0: it has just left.
+ */
+int lerror_return_locked(lua_State *L, const char *thing, uint32_t holder);
+
 /* Replaces the message at the top by nil, the message, "ENAME". */
 int lerror_return_message(lua_State *L, int status);
 

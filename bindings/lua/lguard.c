@@ -33,11 +33,15 @@ void lguard_push(lua_State *L, lguard_release *release, lguard_abandon *abandon)
   lua_setiuservalue(L, -2, 1);
 }
 
-int lguard_return(lua_State *L, struct lobject *object, int status, uint32_t holder) {
-  if (status != 0 && status != -EOWNERDEAD) return lobject_return(L, object, status, holder);
-  struct lguard *self = lua_touserdata(L, -1);
+void lguard_hold(lua_State *L, int index, struct lobject *object) {
+  struct lguard *self = lua_touserdata(L, index);
   self->object = object;
   self->turn = ++object->turn;
+}
+
+int lguard_return(lua_State *L, struct lobject *object, int status, uint32_t holder) {
+  if (status != 0 && status != -EOWNERDEAD) return lobject_return(L, object, status, holder);
+  lguard_hold(L, -1, object);
   if (status == 0) return 1;
   lua_pushliteral(L, "EOWNERDEAD");
   return 2;

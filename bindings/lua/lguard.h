@@ -16,6 +16,9 @@ typedef void lguard_abandon(struct lobject *self);
 /* Pushes a guard, of nothing yet, for the object at 1. Nothing is held before: it may raise. */
 void lguard_push(lua_State *L, lguard_release *release, lguard_abandon *abandon);
 
+/* The object was locked, and what its locking holds is from now on the guard's, at `index`. */
+void lguard_hold(lua_State *L, int index, struct lobject *object);
+
 /*
  * The guard is at the top, and `status` says how its object was taken. Returns what the method
  * returns: the guard; the guard and "EOWNERDEAD"; or as lobject_return.

@@ -7,6 +7,7 @@
 #include "lua/larg.h"
 #include "lua/lelement.h"
 #include "lua/lrecord.h"
+#include "lua/luser.h"
 
 #include <lauxlib.h>
 #include <limits.h>
@@ -36,9 +37,10 @@ static const shmx_layout *check(lua_State *L) {
 
 void llayout_push_nested(lua_State *L, int index, const shmx_field *field) {
   const shmx_layout *layout = llayout_test(L, index);
-  lua_getiuservalue(L, index, LLAYOUT_NESTED);
+  luser_push_table(L, index, LLAYOUT_NESTED);
   lua_rawgeti(L, -1, field - layout->fields + 1);
   lua_remove(L, -2);
+  luser_check(L, llayout_test(L, -1) == field->layout);
 }
 
 /* ---- what does not fit ---- */
@@ -195,13 +197,12 @@ void llayout_check_record(lua_State *L, int index, const struct llayout_path *pa
   int table = lua_gettop(L);
   if (!lua_istable(L, table)) raise_value(L, path, "a table of fields");
   luaL_checkstack(L, LUA_MINSTACK, "too many records within records");
-  lua_getiuservalue(L, index, LLAYOUT_NAMES);
+  luser_push_table(L, index, LLAYOUT_NAMES);
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     const shmx_field *field = field_of_key(L, table + 1);
-    if (field == NULL)
-      llayout_raise_unknown(L, layout, path, -2);
-    else
-      llayout_check_field(L, index, field, &(struct llayout_path){path, field->name, 0});
+    if (field == NULL) llayout_raise_unknown(L, layout, path, -2);
+    luser_check(L, field >= layout->fields && field < layout->fields + layout->field_count);
+    llayout_check_field(L, index, field, &(struct llayout_path){path, field->name, 0});
   }
   lua_settop(L, table);
 }
@@ -372,11 +373,11 @@ static int layout_cdef(lua_State *L) {
 static int layout_index(lua_State *L) {
   check(L);
   lua_settop(L, 2);
-  lua_getiuservalue(L, 1, LLAYOUT_PROPERTIES);
+  luser_push_table(L, 1, LLAYOUT_PROPERTIES);
   lua_pushvalue(L, 2);
   if (lua_rawget(L, -2) != LUA_TNIL) return 1;
   lua_pushvalue(L, 2);
-  lua_rawget(L, lua_upvalueindex(1));
+  luser_get(L, 1);
   return 1;
 }
 

@@ -91,22 +91,34 @@ static int mutex_guard(lua_State *L) {
   return lguard_return(L, &self->base, status, status != 0 ? holder_of(self) : 0);
 }
 
+enum { WITH_MUTEX = 1, WITH_GUARD, WITH_FUNCTION };
+
 /* The function has ended, or raised, or been resumed after a yield: unlock, and pass it on. */
 static int finish_with(lua_State *L, int status, lua_KContext context) {
   (void)context;
-  struct lmutex *self = lua_touserdata(L, 1);
+  struct lmutex *self = lua_touserdata(L, WITH_MUTEX);
   if (self->base.object.memory.object.data != NULL && shmx_mutex_is_mine(&self->mutex))
     unlock(&self->base);
   if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
-  return lua_gettop(L) - 1;
+  return lua_gettop(L) - WITH_GUARD;
 }
 
+/* The guard is for a function that never comes back, in a coroutine that is closed or collected:
+ * where the function cannot yield, there is none. */
 static int mutex_with(lua_State *L) {
   struct lmutex *self = check(L);
+  bool guarded = lua_isyieldable(L);
   luaL_checkany(L, 2);
+  if (guarded)
+    lguard_push(L, unlock, abandon);
+  else
+    lua_pushnil(L);
+  lua_insert(L, WITH_GUARD);
+  if (guarded) lua_toclose(L, WITH_GUARD);
   int status = lmutex_lock(L, self, SHMX_FOREVER);
   if (status != 0 && status != -EOWNERDEAD) return result(L, self, status);
-  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, finish_with);
+  if (guarded) lguard_hold(L, WITH_GUARD, &self->base);
+  status = lua_pcallk(L, lua_gettop(L) - WITH_FUNCTION, LUA_MULTRET, 0, 0, finish_with);
   return finish_with(L, status, 0);
 }
 

@@ -3,8 +3,10 @@
 #include "lua/larg.h"
 #include "lua/larena.h"
 #include "lua/lerror.h"
+#include "lua/luser.h"
 #include "lua/lwait.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,9 +48,25 @@ static int object_tostring(lua_State *L) {
   return 1;
 }
 
-/* Metamethods get what Lua has checked, but debug.getmetatable leads to them, too. */
+/* All types, by kind: the same in every Lua state. */
+static _Atomic(const struct lobject_type *) types[SHMX_KINDS];
+
+static bool is_type(const void *pointer) {
+  for (uint32_t kind = 0; kind < SHMX_KINDS; kind++)
+    if (pointer != NULL && atomic_load_explicit(&types[kind], memory_order_relaxed) == pointer)
+      return true;
+  return false;
+}
+
+/* Metamethods get what Lua has checked, but debug.getmetatable leads to them, too, and
+ * debug.setupvalue to their type: without it, they know any object by its own, so that it is closed
+ * in any case. */
 static int checked(lua_State *L, lua_CFunction function) {
   const struct lobject_type *type = lua_touserdata(L, lua_upvalueindex(1));
+  const struct lobject *self = lua_touserdata(L, 1);
+  if (!is_type(type) && self != NULL && lua_rawlen(L, 1) >= sizeof *self && is_type(self->type))
+    type = self->type;
+  luser_check(L, is_type(type));
   lobject_check(L, 1, type);
   return function(L);
 }
@@ -64,6 +82,7 @@ static int checked_tostring(lua_State *L) {
 void lobject_register(lua_State *L, const struct lobject_type *type, const luaL_Reg *methods) {
   static const luaL_Reg metamethods[] = {
       {"__gc", object_gc}, {"__tostring", checked_tostring}, {NULL, NULL}};
+  atomic_store_explicit(&types[type->kind], type, memory_order_relaxed);
   luaL_newmetatable(L, type->name);
   lua_pushlightuserdata(L, (void *)type);
   luaL_setfuncs(L, metamethods, 1);
@@ -86,7 +105,7 @@ static const char *check_name(lua_State *L, int index) {
 /* Pushes the userdata that the arena keeps under the name, if it is open and of this kind. */
 static struct lobject *push_kept(lua_State *L, int name, const shmx_kind *kind,
                                  const struct lobject_type *type) {
-  lua_getiuservalue(L, 1, LARENA_OBJECTS);
+  luser_push_table(L, 1, LARENA_OBJECTS);
   lua_pushvalue(L, name);
   lua_rawget(L, -2);
   lua_remove(L, -2);
@@ -98,7 +117,7 @@ static struct lobject *push_kept(lua_State *L, int name, const shmx_kind *kind,
 }
 
 static void keep(lua_State *L, int name) {
-  lua_getiuservalue(L, 1, LARENA_OBJECTS);
+  luser_push_table(L, 1, LARENA_OBJECTS);
   lua_pushvalue(L, name);
   lua_pushvalue(L, -3);
   lua_rawset(L, -3);
@@ -110,6 +129,8 @@ static int fail(lua_State *L, shmx_arena *arena, const char *name, const shmx_ki
   const char *thing = lua_pushfstring(L, "%s \"%s\" of %s", shmx_kind_name(kind->id), name,
                                       larena_push_name(L, arena));
   shmx_arena_status space;
+  if (status == -ETIMEDOUT)
+    return lerror_return_locked(L, larena_push_name(L, arena), arena->held_by);
   if (status != -ENOSPC || shmx_arena_stat(arena, &space) != 0)
     return lerror_return(L, status, thing);
   if (space.objects == space.entries)
@@ -195,17 +216,32 @@ int lobject_return(lua_State *L, struct lobject *self, int status, uint32_t hold
   }
 }
 
+int lobject_return_locked(lua_State *L, const struct lobject *self, uint32_t holder) {
+  return lerror_return_locked(L, lobject_push_name(L, self), holder);
+}
+
 /* ---- waiting ---- */
 
 int lobject_wait(lua_State *L, struct lobject *self, lobject_try *try, void *context,
                  int64_t deadline) {
+  int64_t now = shmx_clock_now(), give_up = SHMX_FOREVER;
+  if (deadline == LOBJECT_LOCK_DEADLINE) deadline = now + SHMX_LOCK_TIMEOUT;
   for (;;) {
     int status = shmx_arena_object_check(&self->object);
     if (status != 0) return status;
-    int64_t slice = shmx_clock_now() + LWAIT_SLICE;
+    int64_t slice = now + LWAIT_SLICE;
+    self->held_by = 0;
     status = try(self, context, slice < deadline ? slice : deadline);
-    if (status != -EINTR && (status != -ETIMEDOUT || shmx_clock_now() >= deadline)) return status;
+    if (status != -EINTR && status != -ETIMEDOUT) return status;
+    if (self->held_by == 0)
+      give_up = SHMX_FOREVER;
+    else if (give_up == SHMX_FOREVER)
+      give_up = now + SHMX_LOCK_TIMEOUT;
+    now = shmx_clock_now();
+    if (status == -ETIMEDOUT && now >= deadline) return status;
+    if (now >= give_up) return -ETIMEDOUT;
     lwait_run_hook(L); /* a signal may also have come while we were not asleep */
+    now = shmx_clock_now();
   }
 }
 

@@ -18,6 +18,8 @@ struct lobject {
   shmx_arena_object object;        /* closed at first; fork leaves it to be looked at */
   uint64_t layout;                 /* of its kind */
   uint64_t turn;                   /* the how manieth locking through it: lguard.c */
+  uint32_t held_by; /* the process at whose lock the last try has failed, if others have that for
+                       nanoseconds; else 0 */
 };
 
 /* A type of userdata. Its address is the tag by which a userdata is known. */
@@ -63,12 +65,20 @@ const char *lobject_push_name(lua_State *L, const struct lobject *self);
  */
 int lobject_return(lua_State *L, struct lobject *self, int status, uint32_t holder);
 
+/* Returns nil, that the object's lock was not to be had, and "ETIMEDOUT"; by `holder`, or 0. */
+int lobject_return_locked(lua_State *L, const struct lobject *self, uint32_t holder);
+
 /* One try to have something, until a deadline. */
 typedef int lobject_try(struct lobject *self, void *context, int64_t deadline);
 
+/* The deadline of a call without a timeout that waits for a lock which others have for nanoseconds,
+ * and for nothing else: SHMX_LOCK_TIMEOUT from when it must wait. */
+#define LOBJECT_LOCK_DEADLINE INT64_C(-1)
+
 /*
  * Tries until the deadline, in slices, after each of which it looks whether the object is still
- * there, and runs the script's hook. Returns the status.
+ * there, and runs the script's hook. Gives up before if `held_by` says for SHMX_LOCK_TIMEOUT that
+ * one process holds up the others. Returns the status.
  */
 int lobject_wait(lua_State *L, struct lobject *self, lobject_try *try, void *context,
                  int64_t deadline);

@@ -8,6 +8,7 @@
 #include "lua/lerror.h"
 #include "lua/llayout.h"
 #include "lua/lsegment.h"
+#include "lua/luser.h"
 #include "lua/lview.h"
 
 #define RECORD_NAME "shm.record"
@@ -24,6 +25,12 @@ struct lrecord {
 };
 
 static const char record_tag, array_tag;
+
+/* Pushes the layout of the handle at 1. */
+static void push_layout(lua_State *L, const struct lrecord *self) {
+  lua_getiuservalue(L, 1, LAYOUT);
+  luser_check(L, llayout_test(L, -1) == self->layout);
+}
 
 /* ---- the receiver ---- */
 
@@ -55,36 +62,45 @@ static void check_lost(lua_State *L, const struct lrecord *self) {
 
 /* ---- making handles ---- */
 
-/* Replaces a segment and a layout, at the top, by a handle. */
-static void push_handle(lua_State *L, const void *tag, uint64_t offset, uint64_t count) {
+/* Replaces a segment and a layout, at the top, by a handle. Or returns why not. */
+static int open_handle(lua_State *L, const void *tag, uint64_t offset, uint64_t count) {
   const shmx_segment *segment = lsegment_memory(L, -2);
   const shmx_layout *layout = llayout_test(L, -1);
+  luser_check(L, segment != NULL && layout != NULL);
   struct lrecord *self = lua_newuserdatauv(L, sizeof *self, PARTS);
   memset(self, 0, sizeof *self);
   int status = shmx_view_open(&self->view, segment, layout->size, offset, count);
-  if (status == -ERANGE)
-    luaL_error(L, "%I %s of %I bytes at offset %I are not within %s of %I bytes",
-               (LUAI_UACINT)count, layout->name, (LUAI_UACINT)layout->size, (LUAI_UACINT)offset,
-               lsegment_push_name(L, segment), (LUAI_UACINT)segment->object.size);
-  if (status != 0) lerror_raise(L, status, lsegment_push_name(L, segment));
+  if (status != 0) return lua_pop(L, 1), status;
   self->layout = layout;
   self->tag = tag;
   if (tag == &record_tag)
-    lua_getiuservalue(L, -2, LLAYOUT_META);
+    luser_push_table(L, -2, LLAYOUT_META);
   else
     luaL_getmetatable(L, ARRAY_NAME);
   lua_setmetatable(L, -2);
   lua_insert(L, -3);
   lua_setiuservalue(L, -3, LAYOUT);
   lua_setiuservalue(L, -2, SEGMENT);
+  return 0;
 }
 
-void lrecord_push(lua_State *L) {
-  push_handle(L, &record_tag, 0, 1);
+static void push_handle(lua_State *L, const void *tag, uint64_t offset, uint64_t count) {
+  const shmx_segment *segment = lsegment_memory(L, -2);
+  const shmx_layout *layout = llayout_test(L, -1);
+  int status = open_handle(L, tag, offset, count);
+  if (status == -ERANGE)
+    luaL_error(L, "%I %s of %I bytes at offset %I are not within %s of %I bytes",
+               (LUAI_UACINT)count, layout->name, (LUAI_UACINT)layout->size, (LUAI_UACINT)offset,
+               lsegment_push_name(L, segment), (LUAI_UACINT)segment->object.size);
+  if (status != 0) lerror_raise(L, status, lsegment_push_name(L, segment));
 }
 
-void lrecord_push_array(lua_State *L, uint64_t count) {
-  push_handle(L, &array_tag, 0, count);
+int lrecord_open(lua_State *L) {
+  return open_handle(L, &record_tag, 0, 1);
+}
+
+int lrecord_open_array(lua_State *L, uint64_t count) {
+  return open_handle(L, &array_tag, 0, count);
 }
 
 static const shmx_layout *check_layout(lua_State *L) {
@@ -118,7 +134,7 @@ int lrecord_array_of_segment(lua_State *L) {
 /* The field of the key at 2, or NULL. Pushes something. */
 static const shmx_field *find_field(lua_State *L, const struct lrecord *self) {
   lua_pushvalue(L, 2);
-  lua_rawget(L, lua_upvalueindex(1));
+  luser_get(L, 1);
   const shmx_field *field = lua_touserdata(L, -1);
   if (field == NULL) return NULL;
   /* getmetatable(p).__index(q, "id") has the names of another layout */
@@ -149,7 +165,7 @@ static int push_part(lua_State *L, const struct lrecord *self, const shmx_field 
   if (field->kind == SHMX_FIELD_NUMBER) {
     lview_push(L, lua_gettop(L), field->type, offset, field->count);
   } else {
-    lua_getiuservalue(L, 1, LAYOUT);
+    push_layout(L, self);
     llayout_push_nested(L, lua_gettop(L), field);
     lua_remove(L, -2);
     if (field->count == 0)
@@ -169,7 +185,7 @@ static int record_index(lua_State *L) {
   const shmx_field *field = find_field(L, self);
   if (field == NULL) {
     lua_pushvalue(L, 2);
-    if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
+    if (luser_get(L, 2) != LUA_TNIL) return 1;
     return raise_unknown(L, self);
   }
   if (field->kind == SHMX_FIELD_NUMBER && field->count == 0) {
@@ -193,7 +209,7 @@ static void store_checked(lua_State *L, const struct lrecord *self, const shmx_f
   struct llayout_path root = {NULL, self->layout->name, 0};
   struct llayout_path path = {&root, field->name, 0};
   lua_settop(L, 3);
-  lua_getiuservalue(L, 1, LAYOUT);
+  push_layout(L, self);
   lua_insert(L, 3);
   llayout_check_field(L, 3, field, &path);
   llayout_store_field(L, 3, field, lview_data(L, &self->view, true) + field->offset);
@@ -216,7 +232,7 @@ static int record_newindex(lua_State *L) {
 /* Stores the table at the top, whose place in messages is `path`, at an offset of the memory. */
 static void store_record(lua_State *L, const struct lrecord *self, uint64_t at,
                          const struct llayout_path *path) {
-  lua_getiuservalue(L, 1, LAYOUT);
+  push_layout(L, self);
   lua_insert(L, -2);
   int layout = lua_gettop(L) - 1;
   llayout_check_record(L, layout, path);
@@ -319,14 +335,14 @@ static int array_index(lua_State *L) {
   const struct lrecord *self = check_array(L);
   if (lua_type(L, 2) == LUA_TSTRING) {
     lua_settop(L, 2);
-    lua_rawget(L, lua_upvalueindex(1));
+    luser_get(L, 1);
     return 1;
   }
   uint64_t at = (uint64_t)lua_tointeger(L, 2) - 1;
   if (at >= self->view.count) return lua_pushnil(L), 1;
   lview_data(L, &self->view, false);
   lua_getiuservalue(L, 1, SEGMENT);
-  lua_getiuservalue(L, 1, LAYOUT);
+  push_layout(L, self);
   push_handle(L, &record_tag, self->view.offset + at * self->layout->size, 1);
   return 1;
 }

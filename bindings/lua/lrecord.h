@@ -13,9 +13,10 @@ void lrecord_register(lua_State *L);
 /* Pushes the metatable of the records of one layout, whose table of names is at `names`. */
 void lrecord_push_metatable(lua_State *L, int names);
 
-/* Replaces memory and a layout, at the top, by a record at its start; by an array of records. */
-void lrecord_push(lua_State *L);
-void lrecord_push_array(lua_State *L, uint64_t count);
+/* Replaces memory and a layout, at the top, by a record at its start; by an array of records.
+ * Returns 0, or a negative errno. */
+int lrecord_open(lua_State *L);
+int lrecord_open_array(lua_State *L, uint64_t count);
 
 /* What every record has, unless a field has the name. */
 extern const luaL_Reg lrecord_methods[];

@@ -34,21 +34,38 @@ static uint32_t check_count(lua_State *L, int index, const struct lsemaphore *se
 }
 
 static int try_acquire(struct lobject *self, void *context, int64_t deadline) {
-  return shmx_semaphore_acquire(&((struct lsemaphore *)self)->semaphore, *(uint32_t *)context,
-                                deadline);
+  shmx_semaphore *semaphore = &((struct lsemaphore *)self)->semaphore;
+  int status = shmx_semaphore_acquire(semaphore, *(uint32_t *)context, deadline);
+  self->held_by = semaphore->held_by;
+  return status;
 }
 
-/* The last argument is the timeout; what stands before it is how many. */
+/* A number that stands alone is a count, and may be meant as a timeout. */
+static uint32_t check_wanted(lua_State *L, const struct lsemaphore *self) {
+  if (lua_isnoneornil(L, 2)) return 1;
+  if (lua_type(L, 2) != LUA_TNUMBER || !lua_isnoneornil(L, 3)) return check_count(L, 2, self);
+  int whole;
+  lua_Integer count = lua_tointegerx(L, 2, &whole);
+  if (!whole || count < 1 || count > (lua_Integer)self->semaphore.permits)
+    luaL_argerror(L, 2,
+                  lua_pushfstring(L,
+                                  "%s permits: there are 1 to %d; the timeout is the second "
+                                  "argument, as in acquire(1, 0.5)",
+                                  luaL_tolstring(L, 2, NULL), (int)self->semaphore.permits));
+  return (uint32_t)count;
+}
+
 static int semaphore_acquire(lua_State *L) {
   struct lsemaphore *self = check(L);
-  bool counted = lua_gettop(L) >= 3;
-  uint32_t count = counted && !lua_isnil(L, 2) ? check_count(L, 2, self) : 1;
-  int64_t deadline = lwait_check_deadline(L, counted ? 3 : 2);
+  uint32_t count = check_wanted(L, self);
+  int64_t deadline = lwait_check_deadline(L, 3);
   int status = lobject_wait(L, &self->base, try_acquire, &count, deadline);
   if (status == -EDEADLK)
     return luaL_error(L,
                       "%s: this thread has so many of its %d permits that it would wait for itself",
                       lobject_push_name(L, &self->base), (int)self->semaphore.permits);
+  if (status == -ETIMEDOUT && self->base.held_by != 0)
+    return lobject_return_locked(L, &self->base, self->base.held_by);
   uint32_t holder = status == -ETIMEDOUT ? shmx_semaphore_holder(&self->semaphore) : 0;
   return lobject_return(L, &self->base, status, holder);
 }

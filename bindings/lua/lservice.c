@@ -4,6 +4,7 @@
 #include "lua/lchannel.h"
 #include "lua/lerror.h"
 #include "lua/lmessage.h"
+#include "lua/luser.h"
 #include "lua/lvalue.h"
 #include "lua/lwait.h"
 
@@ -74,6 +75,7 @@ static int fail(lua_State *L, struct lservice *self, int status) {
     lua_pushfstring(L, "%s: the server died before it replied", name);
     break;
   case -ETIMEDOUT:
+    if (self->base.held_by != 0) return lobject_return_locked(L, &self->base, self->base.held_by);
     lua_pushfstring(L, "%s: no reply came in time", name);
     break;
   case -ECANCELED:
@@ -91,9 +93,11 @@ static int fail(lua_State *L, struct lservice *self, int status) {
 /* ---- calling ---- */
 
 static int try_begin(struct lobject *self, void *context, int64_t deadline) {
+  shmx_service *service = &((struct lservice *)self)->service;
   struct call *call = context;
-  return shmx_service_begin(&((struct lservice *)self)->service, call->request, deadline,
-                            &call->begun);
+  int status = shmx_service_begin(service, call->request, deadline, &call->begun);
+  self->held_by = service->held_by;
+  return status;
 }
 
 static int try_await(struct lobject *self, void *context, int64_t deadline) {
@@ -167,6 +171,13 @@ struct lserver {
 
 static const char request_tag, server_tag;
 
+/* The request at `index`, or NULL where there is none. */
+static struct lrequest *test_request(lua_State *L, int index) {
+  struct lrequest *self = lua_touserdata(L, index);
+  bool ours = self != NULL && lua_rawlen(L, index) == sizeof *self && self->tag == &request_tag;
+  return ours ? self : NULL;
+}
+
 static struct lrequest *push_request(lua_State *L) {
   struct lrequest *self = lua_newuserdatauv(L, sizeof *self, 1);
   memset(self, 0, sizeof *self);
@@ -209,7 +220,8 @@ static int send_error(lua_State *L, struct lrequest *self, const char *text, siz
 
 /* reply(value), or reply(nil, message): the request is in upvalue 1. */
 static int reply(lua_State *L) {
-  struct lrequest *self = lua_touserdata(L, lua_upvalueindex(1));
+  struct lrequest *self = test_request(L, lua_upvalueindex(1));
+  luser_check(L, self != NULL);
   struct lservice *service = self->service;
   if (service == NULL) return luaL_error(L, "this request was replied to already");
   lua_settop(L, 2);
@@ -231,9 +243,9 @@ static int reply(lua_State *L) {
 static int request_gc(lua_State *L) {
   static const char text[] = "the server has dropped the request";
   static const shmx_message message = {text, sizeof text - 1, LVALUE_ERROR};
-  struct lrequest *self = lua_touserdata(L, 1);
-  bool ours = self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &request_tag;
-  if (ours && self->service != NULL && shmx_arena_object_check(&self->service->base.object) == 0)
+  const struct lrequest *self = test_request(L, 1);
+  if (self != NULL && self->service != NULL &&
+      shmx_arena_object_check(&self->service->base.object) == 0)
     shmx_service_reply(&self->service->service, &self->request, &message);
   return 0;
 }
@@ -244,9 +256,11 @@ struct taking {
 };
 
 static int try_take(struct lobject *self, void *context, int64_t deadline) {
+  shmx_service *service = &((struct lservice *)self)->service;
   struct taking *taking = context;
-  return shmx_service_take(&((struct lservice *)self)->service, taking->buffer.data,
-                           &taking->request, deadline);
+  int status = shmx_service_take(service, taking->buffer.data, &taking->request, deadline);
+  self->held_by = service->held_by;
+  return status;
 }
 
 enum { SERVER_SERVICE = 1, SERVER_REQUEST };
@@ -287,7 +301,7 @@ static int server_close(lua_State *L) {
   bool ours = self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &server_tag;
   if (!ours || lua_isnoneornil(L, 2)) return 0;
   lua_getiuservalue(L, 1, SERVER_REQUEST);
-  struct lrequest *request = lua_touserdata(L, -1);
+  struct lrequest *request = test_request(L, -1);
   if (request == NULL || request->service == NULL) return 0;
   size_t length;
   const char *text = luaL_tolstring(L, 2, &length);
@@ -310,13 +324,16 @@ static int service_requests(lua_State *L) {
 }
 
 static int try_finish(struct lobject *self, void *context, int64_t deadline) {
+  shmx_service *service = &((struct lservice *)self)->service;
   (void)context;
-  return shmx_service_finish(&((struct lservice *)self)->service, deadline);
+  int status = shmx_service_finish(service, deadline);
+  self->held_by = service->held_by;
+  return status;
 }
 
 static int service_finish(lua_State *L) {
   struct lservice *self = check(L);
-  int status = lobject_attempt(L, &self->base, try_finish, NULL, SHMX_FOREVER);
+  int status = lobject_attempt(L, &self->base, try_finish, NULL, LOBJECT_LOCK_DEADLINE);
   if (status != 0) return fail(L, self, status);
   lua_pushboolean(L, 1);
   return 1;

@@ -47,6 +47,12 @@ static int fail(lua_State *L, struct lobject *self, int status, bool waited) {
   return lerror_return_message(L, status == -ETIMEDOUT && !waited ? -EAGAIN : status);
 }
 
+/* Of calls that wait for the lock of the topic alone. */
+static int fail_locked(lua_State *L, struct ltopic *self, int status) {
+  if (status == -ETIMEDOUT) return lobject_return_locked(L, &self->base, self->topic.held_by);
+  return fail(L, &self->base, status, true);
+}
+
 /* ---- publishing ---- */
 
 static int try_publish(struct lobject *self, void *message, int64_t deadline) {
@@ -57,12 +63,12 @@ static int topic_publish(lua_State *L) {
   struct ltopic *self = check(L);
   lua_settop(L, 2);
   shmx_message message = lvalue_encode(L, 2, shmx_topic_limit(&self->topic));
-  int status = lobject_attempt(L, &self->base, try_publish, &message, SHMX_FOREVER);
+  int status = lobject_attempt(L, &self->base, try_publish, &message, LOBJECT_LOCK_DEADLINE);
   if (status == -EMSGSIZE)
     return luaL_error(L, "the message is too large for %s: it takes %I bytes at most",
                       lobject_push_name(L, &self->base),
                       (LUAI_UACINT)shmx_topic_limit(&self->topic));
-  if (status != 0) return fail(L, &self->base, status, true);
+  if (status != 0) return fail_locked(L, self, status);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -74,8 +80,8 @@ static int try_finish(struct lobject *self, void *context, int64_t deadline) {
 
 static int topic_finish(lua_State *L) {
   struct ltopic *self = check(L);
-  int status = lobject_attempt(L, &self->base, try_finish, NULL, SHMX_FOREVER);
-  if (status != 0) return fail(L, &self->base, status, true);
+  int status = lobject_attempt(L, &self->base, try_finish, NULL, LOBJECT_LOCK_DEADLINE);
+  if (status != 0) return fail_locked(L, self, status);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -128,8 +134,8 @@ static int topic_subscribe(lua_State *L) {
   luaL_setmetatable(L, SUBSCRIPTION_NAME);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
-  int status = lobject_attempt(L, &self->base, try_subscribe, &start, SHMX_FOREVER);
-  return status == 0 ? 1 : fail(L, &self->base, status, true);
+  int status = lobject_attempt(L, &self->base, try_subscribe, &start, LOBJECT_LOCK_DEADLINE);
+  return status == 0 ? 1 : fail_locked(L, self, status);
 }
 
 static struct lsubscription *check_subscription(lua_State *L) {

@@ -10,6 +10,7 @@
 #include "lua/llayout.h"
 #include "lua/lrecord.h"
 #include "lua/lsegment.h"
+#include "lua/luser.h"
 #include "lua/lwindow.h"
 
 #include <lauxlib.h>
@@ -72,18 +73,26 @@ static struct lview *new_view(lua_State *L, int segment_index) {
   return self;
 }
 
-void lview_push(lua_State *L, int index, shmx_type type, uint64_t offset, uint64_t count) {
+int lview_open(lua_State *L, int index, shmx_type type, uint64_t offset, uint64_t count) {
   const shmx_segment *segment = lsegment_memory(L, index);
+  luser_check(L, segment != NULL);
   struct lview *self = new_view(L, index);
   int status = shmx_view_open(&self->view, segment, shmx_type_size(type), offset, count);
+  if (status != 0) return lua_pop(L, 1), status;
+  self->type = type;
+  self->tag = &lview_tag;
+  luaL_setmetatable(L, TYPE_NAME);
+  return 0;
+}
+
+void lview_push(lua_State *L, int index, shmx_type type, uint64_t offset, uint64_t count) {
+  const shmx_segment *segment = lsegment_memory(L, index);
+  int status = lview_open(L, index, type, offset, count);
   if (status == -ERANGE)
     luaL_error(L, "%I %s at offset %I are not within %s of %I bytes", (LUAI_UACINT)count,
                shmx_type_name(type), (LUAI_UACINT)offset, lsegment_push_name(L, segment),
                (LUAI_UACINT)segment->object.size);
   if (status != 0) lerror_raise(L, status, lsegment_push_name(L, segment));
-  self->type = type;
-  self->tag = &lview_tag;
-  luaL_setmetatable(L, TYPE_NAME);
 }
 
 int lview_of_segment(lua_State *L) {
@@ -113,7 +122,7 @@ static int view_sub(lua_State *L) {
  * checks its receiver itself. The key is at the top: Lua calls this with a view and a key.
  */
 static int view_index(lua_State *L) {
-  if (lua_type(L, 2) == LUA_TSTRING) return lua_rawget(L, lua_upvalueindex(1)), 1;
+  if (lua_type(L, 2) == LUA_TSTRING) return luser_get(L, 1), 1;
   const struct lview *self = lview_check(L);
   uint64_t at = (uint64_t)lua_tointeger(L, 2) - 1; /* 1.0 is an index, too; what is none gives 0 */
   if (at >= self->view.count) return lua_pushnil(L), 1;

@@ -13,6 +13,9 @@ void lview_register(lua_State *L);
  */
 void lview_push(lua_State *L, int index, shmx_type type, uint64_t offset, uint64_t count);
 
+/* As above, but returns 0 or a negative errno; then nothing is pushed. */
+int lview_open(lua_State *L, int index, shmx_type type, uint64_t offset, uint64_t count);
+
 /* A view as the methods in other files see it. */
 struct lview {
   const void *tag; /* ours */

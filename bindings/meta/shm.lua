@@ -6,6 +6,17 @@
 -- a range outside the segment, a detached segment, a write to a readonly one) raises an error. What the world
 -- may refuse returns nil, a sentence, and the name of the errno: `nil, message, "EEXIST"`. Only what has a
 -- timeout waits for another process; a signal runs the script's hook meanwhile (Ctrl-C raises "interrupted!").
+-- A timeout is a number of seconds: nil waits for ever, 0 only tries, and a negative timeout counts as 0. Locks that
+-- their owners hold for nanoseconds, within one call, are waited for longer only if the owner is stopped or the memory
+-- is damaged. Without a timeout such a wait ends after ten seconds: ETIMEDOUT, and the message names the process.
+-- Memory that another process truncates raises SIGBUS, which the module's handler makes an EFAULT. The kernel ends a
+-- process that blocks its own SIGBUS: so creating or attaching a segment or an arena unblocks SIGBUS in the calling
+-- thread, and threads started later inherit that. A thread of a host that was started before with SIGBUS blocked, or
+-- that blocks SIGBUS later (a daemon that waits with sigwait), must unblock SIGBUS before it uses the memory.
+-- Lua code cannot crash the process, but for the library debug: the values of the module refer to each other by user
+-- values, upvalues, metatables and the registry. A user value or an upvalue of another type raises. But a value that
+-- debug.setuservalue, debug.setmetatable or debug.getregistry cuts off from what it belongs to, or from its metatable,
+-- outlives it once that is collected, and using it may then crash.
 -- A segment belongs to the Lua state that made it; other threads' states make their own. After fork, parent and
 -- child each have the segment, and detach on their own.
 
@@ -944,7 +955,8 @@ function Mutex:unlock() end
 function Mutex:guard(timeout) end
 
 ---Locks, calls the function, and unlocks whatever it does: return, raise, or yield and be resumed. Returns what it
----returns. Whether the owner before died, `ownerdead` says.
+---returns. Whether the owner before died, `ownerdead` says. If the function yields and its coroutine is closed, the
+---mutex is unlocked; if the coroutine is collected, the next owner is told EOWNERDEAD.
 ---System calls: as `lock`.
 ---Errors: EIDRM; what the function raises.
 ---@param fn function
@@ -978,8 +990,9 @@ function RWLock:read(timeout) end
 ---@return shm.Errno? code
 function RWLock:write(timeout) end
 
----Takes permits, all at once or none: `acquire()`, `acquire(timeout)`, `acquire(n, timeout)`. `true, "EOWNERDEAD"`:
----taken, and some came back from one who died with them. More than there are, with those this thread has, raises.
+---Takes permits, all at once or none. A lone number is how many: `acquire(1, 0.5)` waits for half a second.
+---`true, "EOWNERDEAD"`: taken, and some came back from one who died with them. More than there are, with those this
+---thread has, raises.
 ---System calls: as `Mutex:lock`.
 ---Errors: ETIMEDOUT, EIDRM.
 ---@param n? integer default 1
@@ -987,7 +1000,6 @@ function RWLock:write(timeout) end
 ---@return true? acquired
 ---@return string? message or "EOWNERDEAD"
 ---@return shm.Errno? code
----@overload fun(self: shm.Semaphore, timeout?: number): true?, string?, shm.Errno?
 function Semaphore:acquire(n, timeout) end
 
 ---Gives permits back. Raises where this thread has not taken so many through this arena.
@@ -1463,9 +1475,10 @@ function Channel:receive_all(most, timeout) end
 ---@return fun(): shm.Value? next
 function Channel:messages() end
 
----No more values are sent, by anybody. What is in the ring is received, then `receive` says EPIPE.
+---No more values are sent, by anybody. What is in the ring is received, then `receive` says EPIPE. A reservation of
+---another is waited for, for at most ten seconds.
 ---System calls: futex(2), if somebody sleeps.
----Errors: EBUSY, EIDRM, EFAULT.
+---Errors: EBUSY, ETIMEDOUT, EIDRM, EFAULT.
 ---@return true? finished
 ---@return string? message
 ---@return shm.Errno? code
@@ -1533,7 +1546,7 @@ function Channel:stat() end
 
 ---Publishes a value. It waits for other publishers only. One that is larger than `stat().limit` raises.
 ---System calls: futex(2), if somebody sleeps.
----Errors: EPIPE (finished), EIDRM, EFAULT.
+---Errors: EPIPE (finished), ETIMEDOUT (a publisher is stopped), EIDRM, EFAULT.
 ---@param value shm.Value
 ---@return true? published
 ---@return string? message
@@ -1542,7 +1555,7 @@ function Topic:publish(value) end
 
 ---Subscribes: from the next message on, or from the oldest that is there.
 ---System calls: futex(2), if somebody publishes at the moment.
----Errors: EIDRM, EFAULT.
+---Errors: ETIMEDOUT (a publisher is stopped), EIDRM, EFAULT.
 ---@param opts? { from?: "latest"|"oldest", spin?: integer }
 ---@return shm.Subscription? subscription
 ---@return string? message
@@ -1551,7 +1564,7 @@ function Topic:subscribe(opts) end
 
 ---Nothing more is published; subscribers receive what is there, then EPIPE.
 ---System calls: futex(2), if somebody sleeps.
----Errors: EIDRM, EFAULT.
+---Errors: ETIMEDOUT (a publisher is stopped), EIDRM, EFAULT.
 ---@return true? finished
 ---@return string? message
 ---@return shm.Errno? code
@@ -1608,7 +1621,7 @@ function Service:requests() end
 
 ---No more calls, by anybody; those that were made are served.
 ---System calls: futex(2), if somebody sleeps.
----Errors: EIDRM, EFAULT.
+---Errors: ETIMEDOUT (a caller is stopped while it calls), EIDRM, EFAULT.
 ---@return true? finished
 ---@return string? message
 ---@return shm.Errno? code

@@ -55,9 +55,7 @@ int shmx_channel_claim(shmx_channel *channel, int ends) {
 
 uint32_t shmx_channel_holder(const shmx_channel *channel, int end) {
   const struct shmx_channel_memory *memory = channel->memory;
-  shmx_task owner =
-      shmx_lock_owner(end == SHMX_PRODUCER ? &memory->producer.turn : &memory->consumer.turn);
-  return owner != 0 ? shmx_task_process(owner) : 0;
+  return shmx_lock_holder(end == SHMX_PRODUCER ? &memory->producer.turn : &memory->consumer.turn);
 }
 
 /* By whatever thread, but not in a forked child: there it is the parent's. */

@@ -35,10 +35,10 @@ struct shmx_channel_memory;
 
 /* One end, as a handle sees it. */
 struct shmx_channel_end {
-  uint64_t owner;   /* this end is ours alone: since a claim, a reservation or a peek; else 0 */
-  bool claimed;     /* by shmx_channel_claim */
-  bool busy;        /* reserved or peeked at */
-  bool missed;      /* the last to time out has not had its turn: another has it */
+  uint64_t owner; /* this end is ours alone: since a claim, a reservation or a peek; else 0 */
+  bool claimed;   /* by shmx_channel_claim */
+  bool busy;      /* reserved or peeked at */
+  bool missed;    /* the last to time out or be interrupted has not had its turn: another has it */
   uint64_t process; /* the owner's; after fork, not the child's */
   uint64_t at;      /* where our reservation begins, or what we have looked at ends */
   uint64_t size;    /* bytes of what is reserved */
@@ -154,8 +154,9 @@ SHMX_API void shmx_channel_unpeek(shmx_channel *channel);
  */
 SHMX_API int shmx_channel_fd(shmx_channel *channel, int *fd);
 
-/* No more messages are sent, by anybody; what is in the ring is received. Errors: EBUSY, EFAULT ...
- */
+/* No more messages are sent, by anybody; what is in the ring is received. Waits for a reservation
+ * of another; without a deadline, for SHMX_LOCK_TIMEOUT. Errors: ETIMEDOUT (shmx_channel_holder
+ * says whom it has waited for), EBUSY, EDEADLK, EINTR, EFAULT. */
 SHMX_API int shmx_channel_finish(shmx_channel *channel, int64_t deadline);
 
 typedef struct shmx_channel_status {

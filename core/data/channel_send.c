@@ -137,6 +137,7 @@ int shmx_channel_commit(shmx_channel *channel, uint32_t length, uint32_t tag) {
 
 int shmx_channel_finish(shmx_channel *channel, int64_t deadline) {
   struct shmx_channel_memory *memory = channel->memory;
+  if (deadline == SHMX_FOREVER) deadline = shmx_clock_now() + SHMX_LOCK_TIMEOUT;
   int status = shmx_end_enter(&channel->producer, &memory->producer, deadline);
   if (status != 0) return status;
   /* Release: what was committed was before. Pairs with the acquire in is_finished. */

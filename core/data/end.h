@@ -39,7 +39,7 @@ static inline int shmx_end_enter(struct shmx_channel_end *mine, struct shmx_end 
   shmx_robust_begin(self, &end->turn.word);
   if (!shmx_lock_try(&end->turn, self->task)) {
     int status = shmx_end_wait(end, self, deadline);
-    mine->missed = status == -ETIMEDOUT;
+    mine->missed = status == -ETIMEDOUT || status == -EINTR;
     if (status != 0) return status;
   }
   mine->owner = 0; /* another thread had it, which has died, or the parent */

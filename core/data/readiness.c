@@ -1,11 +1,11 @@
 /* readiness.c: the thread behind a descriptor. Touches sync, os, base. */
 #include "data/readiness.h"
+#include "os/fault.h"
 #include "os/pollable.h"
 #include "os/process.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 struct shmx_readiness {
@@ -56,16 +56,6 @@ static void *run(void *argument) {
   return NULL;
 }
 
-/* Signals are for the threads of the program. */
-static int start_thread(struct shmx_readiness *self) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int status = -pthread_create(&self->thread, NULL, run, self);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return status;
-}
-
 int shmx_readiness_start(struct shmx_readiness **readiness, struct shmx_event *event,
                          shmx_is_ready *is_ready, const void *context, uint64_t seen) {
   struct shmx_readiness *self = calloc(1, sizeof *self);
@@ -78,7 +68,7 @@ int shmx_readiness_start(struct shmx_readiness **readiness, struct shmx_event *e
   atomic_store_explicit(&self->armed, 1, memory_order_relaxed);
   int status = shmx_pollable_open(&self->fd);
   if (status == 0) {
-    status = start_thread(self);
+    status = shmx_thread_start(&self->thread, run, self);
     if (status != 0) shmx_pollable_close(self->fd);
   }
   if (status != 0) {

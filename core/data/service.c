@@ -83,9 +83,48 @@ static struct slot *slot_at(const shmx_service *service, uint32_t slot) {
 #define store(field, value) atomic_store_explicit(&(field), value, memory_order_relaxed)
 
 /* Within, each state of a slot is whole: who died in it has left an older one. */
-static int enter(struct slot *slot, int64_t deadline) {
+static int enter(shmx_service *service, struct slot *slot, int64_t deadline) {
   int status = shmx_lock_enter(&slot->lock, deadline);
-  return status == -EOWNERDEAD ? 0 : status;
+  if (status == 0 || status == -EOWNERDEAD) return 0;
+  service->held_by = shmx_lock_holder(&slot->lock);
+  return status;
+}
+
+/* ---- turns at the channel ---- */
+
+/* Until when to wait there, if a turn of another is in the way. */
+static int64_t turn_deadline(int64_t deadline) {
+  return deadline != SHMX_FOREVER ? deadline : shmx_clock_now() + SHMX_LOCK_TIMEOUT;
+}
+
+/* Has this attempt failed because another had the turn at the end? Notes who that was. */
+static bool has_missed(shmx_service *service, int end, int status) {
+  const shmx_channel *requests = &service->requests;
+  if (status != -ETIMEDOUT && status != -EINTR) return false;
+  bool missed = end == SHMX_PRODUCER ? requests->producer.missed : requests->consumer.missed;
+  service->held_by = missed ? shmx_channel_holder(requests, end) : 0;
+  return missed;
+}
+
+/* Is it to be made again? Without a deadline, nobody waits too long for room or for a request. */
+static bool goes_on(shmx_service *service, int end, int status, int64_t deadline) {
+  return !has_missed(service, end, status) && status == -ETIMEDOUT && deadline == SHMX_FOREVER;
+}
+
+static int reserve(shmx_service *service, uint32_t length, void **data, int64_t deadline) {
+  int status;
+  do
+    status = shmx_channel_reserve(&service->requests, length, data, turn_deadline(deadline));
+  while (goes_on(service, SHMX_PRODUCER, status, deadline));
+  return status;
+}
+
+static int peek(shmx_service *service, shmx_message *message, int64_t deadline) {
+  int status;
+  do
+    status = shmx_channel_peek(&service->requests, message, turn_deadline(deadline));
+  while (goes_on(service, SHMX_CONSUMER, status, deadline));
+  return status;
 }
 
 /* ---- calling ---- */
@@ -131,10 +170,11 @@ static uint64_t state_of(const struct slot *slot) {
 
 /* A new number makes what belongs to the old one come too late, even where a server is stopped in
  * the slot; the state is for who comes after that. */
-static int renew(struct slot *slot, uint64_t state, int64_t deadline, shmx_request *call) {
+static int renew(shmx_service *service, uint64_t state, int64_t deadline, shmx_request *call) {
+  struct slot *slot = slot_at(service, call->slot);
   call->number = load(slot->number) + 1;
   store(slot->number, call->number);
-  int status = enter(slot, deadline);
+  int status = enter(service, slot, deadline);
   if (status != 0) return status;
   store(slot->server, 0);
   store(slot->began, (uint64_t)call->began);
@@ -150,9 +190,9 @@ static void leave_slot(const shmx_service *service, uint32_t slot) {
 }
 
 /* Should the state not be had: the next caller renews it. */
-static void free_slot(const shmx_service *service, uint32_t slot) {
-  shmx_request nothing = {0};
-  renew(slot_at(service, slot), IDLE, 0, &nothing);
+static void free_slot(shmx_service *service, uint32_t slot) {
+  shmx_request nothing = {.slot = slot};
+  renew(service, IDLE, 0, &nothing);
   leave_slot(service, slot);
 }
 
@@ -167,7 +207,7 @@ static int send(shmx_service *service, const shmx_request *call, int64_t deadlin
   const shmx_message *message = &call->message;
   uint32_t length = (uint32_t)sizeof prefix + message->length;
   void *data;
-  int status = shmx_channel_reserve(&service->requests, length, &data, deadline);
+  int status = reserve(service, length, &data, deadline);
   if (status != 0) return status;
   memcpy(data, &prefix, sizeof prefix);
   if (message->length != 0)
@@ -179,9 +219,10 @@ int shmx_service_begin(shmx_service *service, const shmx_message *message, int64
                        shmx_request *call) {
   if (message->length > service->limit) return -EMSGSIZE;
   *call = (shmx_request){.message = *message, .began = shmx_clock_now()};
+  service->held_by = 0;
   int status = take_slot(service, deadline, &call->slot);
   if (status != 0) return status;
-  status = renew(slot_at(service, call->slot), WAITING, deadline, call);
+  status = renew(service, WAITING, deadline, call);
   if (status != 0) {
     leave_slot(service, call->slot);
     return status;
@@ -260,9 +301,11 @@ static bool is_wanted(const struct slot *slot, uint64_t number) {
 }
 
 /* Puts our name on the call, unless it was given up, or another has it. */
-static int put_name(struct slot *slot, uint64_t number, int64_t deadline) {
+static int put_name(shmx_service *service, const shmx_request *request, int64_t deadline) {
+  struct slot *slot = slot_at(service, request->slot);
+  uint64_t number = request->number;
   if (!is_wanted(slot, number)) return -ECANCELED;
-  int status = enter(slot, deadline);
+  int status = enter(service, slot, deadline);
   if (status != 0) return status;
   uint64_t state = state_of(slot);
   bool orphan = state == TAKEN && !shmx_task_lives(load(slot->server));
@@ -288,14 +331,14 @@ static int accept(shmx_service *service, const shmx_message *message, void *buff
   memcpy(buffer, (const unsigned char *)message->data + sizeof prefix, length);
   *request = (shmx_request){
       .message = {buffer, length, message->tag}, .number = prefix.number, .slot = prefix.slot};
-  return put_name(slot_at(service, prefix.slot), prefix.number, deadline);
+  return put_name(service, request, deadline);
 }
 
 /* Of the request that is next: what is taken, given up or damaged leaves the channel; what we could
  * not look into stays. */
 static int take_next(shmx_service *service, void *buffer, shmx_request *request, int64_t deadline) {
   shmx_message message;
-  int status = shmx_channel_peek(&service->requests, &message, deadline);
+  int status = peek(service, &message, deadline);
   if (status != 0) return status;
   status = accept(service, &message, buffer, request, deadline);
   if (status == 0 || status == -ECANCELED || status == -EBADMSG)
@@ -309,6 +352,7 @@ static int take_next(shmx_service *service, void *buffer, shmx_request *request,
 int shmx_service_take(shmx_service *service, void *buffer, shmx_request *request,
                       int64_t deadline) {
   int64_t last = 0;
+  service->held_by = 0;
   for (;;) {
     int status = take_next(service, buffer, request, deadline);
     if (status != -ECANCELED) return status;
@@ -345,7 +389,7 @@ int shmx_service_reply(shmx_service *service, const shmx_request *request,
   struct slot *slot = slot_at(service, request->slot);
   if (reply->length > service->limit) return -EMSGSIZE;
   if (!is_awaited(slot, request->number)) return -ECANCELED;
-  int status = enter(slot, 0);
+  int status = enter(service, slot, 0);
   if (status != 0) return status;
   status = put_reply(slot, request->number, reply);
   shmx_lock_leave(&slot->lock);
@@ -353,7 +397,9 @@ int shmx_service_reply(shmx_service *service, const shmx_request *request,
 }
 
 int shmx_service_finish(shmx_service *service, int64_t deadline) {
-  return shmx_channel_finish(&service->requests, deadline);
+  int status = shmx_channel_finish(&service->requests, deadline);
+  has_missed(service, SHMX_PRODUCER, status);
+  return status;
 }
 
 void shmx_service_holders(const shmx_service *service, shmx_holders *holders) {

@@ -26,6 +26,8 @@ typedef struct shmx_service {
   uint64_t limit; /* bytes of a request, and of a reply */
   shmx_channel requests;
   shmx_spin spin;
+  uint32_t held_by; /* the process at whose lock or turn the last call to fail has waited, which
+                       others have for nanoseconds; 0: it waited for something else */
 } shmx_service;
 
 /* A call: as its caller has begun it, or as a server has taken it. */
@@ -35,6 +37,10 @@ typedef struct shmx_request {
   uint32_t slot;   /* of its caller */
   int64_t began;   /* when; the caller's */
 } shmx_request;
+
+/* A call without a deadline waits for what others have for nanoseconds no longer than
+ * SHMX_LOCK_TIMEOUT: then it is ETIMEDOUT, and the process service->held_by is stopped, or the
+ * memory is corrupt. */
 
 /* `limit`: bytes of the largest request and reply; a multiple of 64 from 64. */
 SHMX_API shmx_kind shmx_service_kind(uint64_t limit);

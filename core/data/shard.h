@@ -24,7 +24,7 @@ struct shmx_hold {
 };
 
 /* How long to wait for others who are in a shard for microseconds. */
-#define SHMX_DICT_PATIENCE (10 * SHMX_SECOND)
+#define SHMX_DICT_PATIENCE SHMX_LOCK_TIMEOUT
 
 /* Applies the log of a shard that is ours. */
 void shmx_shard_settle(const shmx_dict *dict, struct shmx_shard *shard);

@@ -42,7 +42,7 @@ shmx_kind shmx_topic_kind(uint64_t capacity) {
 }
 
 void shmx_topic_open(shmx_topic *topic, void *memory, uint64_t capacity) {
-  *topic = (shmx_topic){memory, capacity};
+  *topic = (shmx_topic){.memory = memory, .capacity = capacity};
 }
 
 /* ---- words of the ring ---- */
@@ -133,9 +133,12 @@ static void put(struct shmx_topic_memory *memory, uint64_t capacity, const shmx_
 }
 
 /* Whoever died in it has left the ring as it was, or some messages shorter. */
-static int enter(struct shmx_topic_memory *memory, int64_t deadline) {
-  int status = shmx_lock_enter(&memory->turn, deadline);
-  return status == -EOWNERDEAD ? 0 : status;
+static int enter(shmx_topic *topic, int64_t deadline) {
+  struct shmx_lock *turn = &topic->memory->turn;
+  int status = shmx_lock_enter(turn, deadline);
+  if (status == 0 || status == -EOWNERDEAD) return 0;
+  topic->held_by = shmx_lock_holder(turn);
+  return status;
 }
 
 static bool is_finished(const struct shmx_topic_memory *memory) {
@@ -145,7 +148,7 @@ static bool is_finished(const struct shmx_topic_memory *memory) {
 int shmx_topic_publish(shmx_topic *topic, const shmx_message *message, int64_t deadline) {
   struct shmx_topic_memory *memory = topic->memory;
   if (message->length > shmx_topic_limit(topic)) return -EMSGSIZE;
-  int status = enter(memory, deadline);
+  int status = enter(topic, deadline);
   if (status != 0) return status;
   status = is_finished(memory) ? -EPIPE : 0;
   if (status == 0) put(memory, topic->capacity, message);
@@ -156,7 +159,7 @@ int shmx_topic_publish(shmx_topic *topic, const shmx_message *message, int64_t d
 
 int shmx_topic_finish(shmx_topic *topic, int64_t deadline) {
   struct shmx_topic_memory *memory = topic->memory;
-  int status = enter(memory, deadline);
+  int status = enter(topic, deadline);
   if (status != 0) return status;
   /* Release: what was published was before. Pairs with the acquire in is_finished. */
   atomic_store_explicit(&memory->finished, 1, memory_order_release);
@@ -168,10 +171,10 @@ int shmx_topic_finish(shmx_topic *topic, int64_t deadline) {
 /* ---- subscribing ---- */
 
 /* In the publishers' turn, index and number belong together. */
-int shmx_topic_subscribe(const shmx_topic *topic, bool oldest, int spins, int64_t deadline,
+int shmx_topic_subscribe(shmx_topic *topic, bool oldest, int spins, int64_t deadline,
                          shmx_subscription *subscription) {
   struct shmx_topic_memory *memory = topic->memory;
-  int status = enter(memory, deadline);
+  int status = enter(topic, deadline);
   if (status != 0) return status;
   uint64_t floor = load(&memory->floor), tail = load(&memory->tail);
   *subscription = (shmx_subscription){.memory = memory,

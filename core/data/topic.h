@@ -21,6 +21,7 @@ struct shmx_topic_memory;
 typedef struct shmx_topic {
   struct shmx_topic_memory *memory;
   uint64_t capacity; /* bytes of the ring, a power of two */
+  uint32_t held_by;  /* the process that had the lock when a call timed out; 0: none */
 } shmx_topic;
 
 /* What one subscriber knows: nobody else knows of it. */
@@ -45,7 +46,8 @@ static inline uint64_t shmx_topic_limit(const shmx_topic *topic) {
 /*
  * Publishes a message: makes room for it, by giving up the oldest, and commits it with one store.
  * Waits for other publishers only. Errors: EMSGSIZE (over the limit), EPIPE (finished), ETIMEDOUT
- * (another publisher is stopped), EINTR, EFAULT.
+ * (another publisher is stopped, or the memory is corrupt: topic->held_by; without a deadline,
+ * after SHMX_LOCK_TIMEOUT), EINTR, EFAULT.
  */
 SHMX_API int shmx_topic_publish(shmx_topic *topic, const shmx_message *message, int64_t deadline);
 
@@ -55,9 +57,9 @@ SHMX_API int shmx_topic_finish(shmx_topic *topic, int64_t deadline);
 /*
  * Subscribes, from the oldest message that is there, or from the next that will be published.
  * `spins`: how often to look before sleeping, at most; -1 leaves it to the library. Errors:
- * ETIMEDOUT, EINTR, EFAULT.
+ * ETIMEDOUT (as publish), EINTR, EFAULT.
  */
-SHMX_API int shmx_topic_subscribe(const shmx_topic *topic, bool oldest, int spins, int64_t deadline,
+SHMX_API int shmx_topic_subscribe(shmx_topic *topic, bool oldest, int spins, int64_t deadline,
                                   shmx_subscription *subscription);
 
 /*

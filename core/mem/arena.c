@@ -155,7 +155,8 @@ int shmx_arena_object_look(shmx_arena_object *object) {
     if (status == 0) status = leave(object->arena, 0);
     if (status != 0) return status;
   }
-  return memory->data != NULL && shmx_object_is_live(memory) ? 0 : -EIDRM; /* see reopen */
+  if (memory->data != NULL && shmx_object_is_live(memory)) return 0; /* see reopen */
+  return shmx_segment_lost(&object->arena->segment) ? -EFAULT : -EIDRM;
 }
 
 static int check_entry(const shmx_arena *arena, uint32_t entry, const shmx_kind *kind,
@@ -225,8 +226,9 @@ static bool is_open(const shmx_arena *arena, uint32_t entry) {
   return false;
 }
 
+/* A finalizer does not wait long: who makes the next object sweeps, too. */
 static void sweep(shmx_arena *arena) {
-  if (shmx_directory_enter(arena) != 0) return; /* who makes the next object will */
+  if (!shmx_directory_try_enter(arena)) return;
   shmx_directory_sweep(arena);
   shmx_directory_leave(arena);
 }

@@ -36,6 +36,7 @@ typedef struct shmx_arena {
   uint64_t start;            /* bytes before the first object */
   uint32_t member;           /* our place */
   uint64_t process;          /* whose place that is: after fork, not the child's */
+  uint32_t held_by; /* the process that had the arena's lock when a call timed out; 0: none */
   struct shmx_arena_object *objects; /* those that are open */
   struct shmx_arena *next, **link;   /* among this process's arenas */
 } shmx_arena;
@@ -63,7 +64,9 @@ typedef struct shmx_arena_object {
  * Errors: those of shmx_segment_open; ENOENT (size 0); EINVAL (too small); ERANGE (it has another
  *   size); EPROTOTYPE (the segment is no arena); EPROTONOSUPPORT (another version of the layout);
  *   EXDEV (processes of another PID or time namespace made it: numbers of processes would be
- *   mistaken); EUSERS (as many handles are open as it has places for); EBADMSG; ETIMEDOUT.
+ *   mistaken); EUSERS (as many handles are open as it has places for); EBADMSG; ETIMEDOUT (the
+ * process arena->held_by has had the lock for SHMX_LOCK_TIMEOUT: it is stopped, or the memory is
+ * corrupt).
  */
 SHMX_API int shmx_arena_open(shmx_arena *arena, shmx_name name, size_t size,
                              const shmx_options *options);
@@ -132,9 +135,9 @@ SHMX_API const char *shmx_kind_name(uint32_t kind);
 SHMX_API int shmx_arena_object_look(shmx_arena_object *object);
 
 /*
- * May the object be used? 0; EBADF (closed), EIDRM (removed); in a forked child also what
- * shmx_arena_open returns. Who looked, and got 0, may use the memory until it looks again: it is
- * not given to another object meanwhile.
+ * May the object be used? 0; EBADF (closed), EIDRM (removed), EFAULT (lost); in a forked child also
+ * what shmx_arena_open returns. Who looked, and got 0, may use the memory until it looks again: it
+ * is not given to another object meanwhile.
  */
 static inline int shmx_arena_object_check(shmx_arena_object *object) {
   const shmx_object *memory = &object->memory.object;

@@ -87,13 +87,19 @@ static struct member *member_at(const shmx_arena *arena, uint32_t member) {
 /* The directory is right at every instant, so a death within it needs no repair. Signals, however
  * often they come, do not add to the patience. */
 int shmx_directory_enter(shmx_arena *arena) {
-  int64_t deadline = shmx_clock_now() + SHMX_PATIENCE;
+  int64_t deadline = shmx_clock_now() + SHMX_LOCK_TIMEOUT;
   int status;
   do
     status = shmx_lock_enter(&header_of(arena)->lock, deadline);
   while (status == -EINTR && shmx_clock_now() < deadline);
-  if (status == -EINTR) return -ETIMEDOUT;
-  return status == -EOWNERDEAD ? 0 : status;
+  if (status == 0 || status == -EOWNERDEAD) return 0;
+  arena->held_by = shmx_lock_holder(&header_of(arena)->lock);
+  return status == -EINTR ? -ETIMEDOUT : status;
+}
+
+bool shmx_directory_try_enter(shmx_arena *arena) {
+  int status = shmx_lock_enter(&header_of(arena)->lock, 0);
+  return status == 0 || status == -EOWNERDEAD;
 }
 
 void shmx_directory_leave(shmx_arena *arena) {

@@ -26,8 +26,9 @@ int shmx_directory_prepare(shmx_arena *arena);
  * segment's), EXDEV. Lockless; only looks. */
 int shmx_directory_check(const shmx_arena *arena);
 
-/* The lock, patiently. */
+/* The lock, patiently; or if it can be had within SHMX_SLICE. */
 int shmx_directory_enter(shmx_arena *arena);
+bool shmx_directory_try_enter(shmx_arena *arena);
 void shmx_directory_leave(shmx_arena *arena);
 
 /* ---- members ---- */

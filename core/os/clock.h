@@ -10,6 +10,10 @@
 #define SHMX_SECOND  INT64_C(1000000000) /* in nanoseconds */
 #define SHMX_FOREVER INT64_MAX           /* the deadline of who has none */
 
+/* How long a call without a deadline waits for a lock that others hold for nanoseconds: a holder
+ * that has it longer is stopped, or the memory is corrupt. */
+#define SHMX_LOCK_TIMEOUT (10 * SHMX_SECOND)
+
 SHMX_BEGIN_DECLS
 
 /* Now, in nanoseconds of CLOCK_MONOTONIC: clock_gettime(2). Cannot fail; does not block. */

@@ -141,9 +141,17 @@ static struct shmx_watch *claim_any(void) {
   return watch;
 }
 
+static void unblock(void) {
+  sigset_t fault;
+  sigemptyset(&fault);
+  sigaddset(&fault, SIGBUS);
+  pthread_sigmask(SIG_UNBLOCK, &fault, NULL);
+}
+
 struct shmx_watch *shmx_watch_start(void *data, size_t length, bool readonly) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, install);
+  unblock();
   struct shmx_watch *watch = claim_any();
   if (watch == NULL) return NULL;
   watch->protection = readonly ? PROT_READ : PROT_READ | PROT_WRITE;
@@ -166,4 +174,16 @@ size_t shmx_watch_stop(struct shmx_watch *watch) {
   size_t length = watch->length;
   atomic_store_explicit(&watch->start, FREE, memory_order_release);
   return length;
+}
+
+int shmx_thread_start(pthread_t *thread, void *(*run)(void *), void *argument) {
+  static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL};
+  sigset_t blocked, before;
+  sigfillset(&blocked);
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+    sigdelset(&blocked, faults[i]);
+  pthread_sigmask(SIG_SETMASK, &blocked, &before);
+  int status = -pthread_create(thread, NULL, run, argument);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return status;
 }

@@ -5,12 +5,18 @@
  * the next access is then a SIGBUS. Every mapping is therefore watched: one handler for SIGBUS
  * puts zero pages where the memory was and marks the watch, and whoever reads the mark after an
  * access knows that what it read or wrote is not shared. An access costs that one load. A SIGBUS
- * anywhere else goes to the handler that was there before. A thread that blocks SIGBUS, and a
- * program that installs a handler of its own later, do without this.
+ * anywhere else goes to the handler that was there before.
+ *
+ * The kernel ends a process whose thread blocks the signal of its own fault, whatever handler there
+ * is. So a thread that begins a watch stops blocking SIGBUS, also where its mask was inherited, and
+ * the threads that it starts later inherit that. A thread that was started before with SIGBUS
+ * blocked, or that blocks SIGBUS later (as daemons with sigwait(3) do), must unblock it before it
+ * touches the memory. A program that installs a handler of its own later does without all this.
  */
 #ifndef SHMX_OS_FAULT_H
 #define SHMX_OS_FAULT_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +34,8 @@ struct shmx_watch {
   atomic_bool lost;
 };
 
-/* Watches a mapping. NULL if there is no memory for it. Safe in any thread; takes no lock. */
+/* Watches a mapping, and unblocks SIGBUS in this thread. NULL if there is no memory for it. Safe in
+ * any thread; takes no lock. */
 struct shmx_watch *shmx_watch_start(void *data, size_t length, bool readonly);
 
 /* The mapping is about to move; until shmx_watch_move nothing is watched. */
@@ -52,5 +59,9 @@ static inline bool shmx_watch_lost(const struct shmx_watch *watch) {
   atomic_thread_fence(memory_order_acquire); /* or has run in another */
   return atomic_load_explicit(&watch->lost, memory_order_relaxed);
 }
+
+/* pthread_create(3) for a thread of ours: it leaves signals to the threads of the program, but
+ * blocks none of the four that are of its own faults. Returns 0 or a negative errno. */
+int shmx_thread_start(pthread_t *thread, void *(*run)(void *), void *argument);
 
 #endif

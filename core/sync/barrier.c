@@ -1,6 +1,7 @@
 /*
  * barrier.c: a place for each party, with its name and the round that it waits in. One store ends a
- * round: from then on all places are of a round that is past, and empty. Touches os, base.
+ * round: from then on all places are of a round that is past, and empty. Rounds that failed are
+ * listed by their numbers, so that a waiter that was stopped still finds how its own round ended.
  */
 #include "sync/barrier.h"
 #include "sync/event.h"
@@ -15,12 +16,13 @@ struct shmx_barrier_memory {
   struct shmx_lock lock;   /* whoever comes, goes, or looks for the dead */
   struct shmx_event ended; /* a round has */
   uint32_t unused;
-  _Atomic uint64_t round;    /* counts from 0 */
-  _Atomic uint64_t failures; /* bit (round % 64): somebody died in it */
-  unsigned char unused_too[32];
+  _Atomic uint64_t round; /* counts from 0 */
+  /* Rounds in which a waiter died, as 1 + their number; 0: none. The latest are listed in any
+   * order, and all before `forgotten` may be missing there. */
+  _Atomic uint64_t forgotten, failures[SHMX_BARRIER_FAILURES];
   struct place places[];
 };
-_Static_assert(sizeof(struct shmx_barrier_memory) == 64, "the layout in memory");
+_Static_assert(sizeof(struct shmx_barrier_memory) == 128, "the layout in memory");
 _Static_assert(sizeof(struct place) == 16, "the layout in memory");
 
 shmx_kind shmx_barrier_kind(uint32_t parties) {
@@ -29,7 +31,7 @@ shmx_kind shmx_barrier_kind(uint32_t parties) {
 }
 
 void shmx_barrier_open(shmx_barrier *barrier, void *memory, uint32_t parties) {
-  *barrier = (shmx_barrier){memory, parties};
+  *barrier = (shmx_barrier){.memory = memory, .parties = parties};
 }
 
 /* ---- rounds ---- */
@@ -39,23 +41,37 @@ static uint64_t round_of(const struct shmx_barrier_memory *memory) {
   return atomic_load_explicit(&memory->round, memory_order_acquire);
 }
 
-static uint64_t bit_of(uint64_t round) {
-  return UINT64_C(1) << round % 64;
+/* Within the lock. A round that is listed already was noted by a process that died before it could
+ * end the round. */
+static void note_failure(struct shmx_barrier_memory *memory, uint64_t round) {
+  uint64_t least = UINT64_MAX;
+  int oldest = 0;
+  for (int i = 0; i < SHMX_BARRIER_FAILURES; i++) {
+    uint64_t failure = atomic_load_explicit(&memory->failures[i], memory_order_relaxed);
+    if (failure == round + 1) return;
+    if (failure < least) least = failure, oldest = i;
+  }
+  atomic_store_explicit(&memory->forgotten, least, memory_order_relaxed);
+  /* Release pairs with the acquire in result_of: who misses a failure sees that it is forgotten. */
+  atomic_store_explicit(&memory->failures[oldest], round + 1, memory_order_release);
 }
 
-/* Within the lock. Its result stands before the round is over. */
+/* Within the lock. The result of the round is stored before the round is over. */
 static void end_round(struct shmx_barrier_memory *memory, uint64_t round, bool failed) {
-  uint64_t failures = atomic_load_explicit(&memory->failures, memory_order_relaxed);
-  failures = failed ? failures | bit_of(round) : failures & ~bit_of(round);
-  atomic_store_explicit(&memory->failures, failures, memory_order_relaxed);
+  if (failed) note_failure(memory, round);
   /* Release pairs with the acquire in round_of. */
   atomic_store_explicit(&memory->round, round + 1, memory_order_release);
   shmx_event_notify(&memory->ended);
 }
 
+/* Of a round that is over. Others may note failures meanwhile. */
 static int result_of(const struct shmx_barrier_memory *memory, uint64_t round) {
-  uint64_t failures = atomic_load_explicit(&memory->failures, memory_order_relaxed);
-  return failures & bit_of(round) ? -EOWNERDEAD : 0;
+  bool failed = false;
+  for (int i = 0; i < SHMX_BARRIER_FAILURES; i++)
+    /* Acquire pairs with the release in note_failure. */
+    failed |= atomic_load_explicit(&memory->failures[i], memory_order_acquire) == round + 1;
+  uint64_t forgotten = atomic_load_explicit(&memory->forgotten, memory_order_relaxed);
+  return failed || round < forgotten ? -EOWNERDEAD : 0;
 }
 
 /* ---- places ---- */
@@ -109,7 +125,11 @@ static void take_place(const shmx_barrier *barrier, uint64_t round, shmx_task se
 int shmx_barrier_come(shmx_barrier *barrier, int64_t deadline, uint64_t *round) {
   struct shmx_barrier_memory *memory = barrier->memory;
   int status = shmx_lock_enter(&memory->lock, deadline);
-  if (status != 0 && status != -EOWNERDEAD) return status;
+  if (status != 0 && status != -EOWNERDEAD) {
+    barrier->held_by = shmx_lock_holder(&memory->lock);
+    return status;
+  }
+  barrier->held_by = 0;
   *round = round_of(memory);
   take_place(barrier, *round, shmx_self()->task);
   bool full = count(barrier, *round) >= barrier->parties;

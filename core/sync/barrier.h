@@ -13,13 +13,14 @@
 
 SHMX_BEGIN_DECLS
 
-enum { SHMX_PARTIES_MAX = 32767 };
+enum { SHMX_PARTIES_MAX = 32767, SHMX_BARRIER_FAILURES = 12 };
 
 struct shmx_barrier_memory;
 
 typedef struct shmx_barrier {
   struct shmx_barrier_memory *memory;
   uint32_t parties;
+  uint32_t held_by; /* the process that had the lock when the last call could not come; 0: none */
 } shmx_barrier;
 
 /* `parties` from 1 to SHMX_PARTIES_MAX. */
@@ -31,6 +32,10 @@ SHMX_API void shmx_barrier_open(shmx_barrier *barrier, void *memory, uint32_t pa
  * one of them is told so. Then the barrier is as new. Returns 0; -EOWNERDEAD: one of those who
  * waited has died, all others are told so, and the barrier is as new; -ETIMEDOUT and -EINTR (after
  * a signal): this one does not wait any more, the others still do; -EFAULT. Blocks in futex(2).
+ *
+ * The result is that of the caller's own round, also if the caller was stopped while others met any
+ * number of times. If in the meantime more than SHMX_BARRIER_FAILURES rounds have failed, the
+ * result may be lost, and is then -EOWNERDEAD.
  */
 SHMX_API int shmx_barrier_wait(shmx_barrier *barrier, int64_t deadline, bool *last);
 
@@ -39,7 +44,9 @@ SHMX_API int shmx_barrier_wait(shmx_barrier *barrier, int64_t deadline, bool *la
  * several times; and, if the round is not over, go.
  *
  * come: 0: all have come, and this one was the last; -EAGAIN: wait for the end of `round`, or go;
- *   -EOWNERDEAD; -ETIMEDOUT, -EINTR, -EFAULT: not there.
+ *   -EOWNERDEAD; -ETIMEDOUT, -EINTR, -EFAULT: not there, since the process barrier->held_by has
+ *   the lock: it is stopped, or the memory is corrupt. It waits for SHMX_LOCK_TIMEOUT at most if
+ *   the deadline is SHMX_FOREVER.
  * await: 0 or -EOWNERDEAD: the round is over; -ETIMEDOUT, -EINTR, -EFAULT: it was not.
  * go: `status`; or 0 or -EOWNERDEAD, should the round have ended before.
  */

@@ -100,7 +100,8 @@ int shmx_lock_wait(struct shmx_lock *lock, const struct shmx_self *self, int64_t
 }
 
 int shmx_lock_enter_wait(struct shmx_lock *lock, const struct shmx_self *self, int64_t deadline) {
-  int64_t slice = shmx_clock_now() + SHMX_SLICE;
+  int64_t now = shmx_clock_now(), slice = now + SHMX_SLICE;
+  if (deadline == SHMX_FOREVER) deadline = now + SHMX_LOCK_TIMEOUT;
   int status = shmx_lock_wait(lock, self, slice > deadline ? slice : deadline);
   if (status != 0 && status != -EOWNERDEAD) shmx_robust_end(self);
   return status;

@@ -34,10 +34,6 @@ struct shmx_lock {
  * could act, and then nobody would wake the next. */
 #define SHMX_SLICE (SHMX_SECOND / 10)
 
-/* How long to wait for what others hold for nanoseconds, where no deadline says: who holds it
- * longer is stopped, or a lie. */
-#define SHMX_PATIENCE (10 * SHMX_SECOND)
-
 /* Who holds what was just missed may be dead already: the first look comes soon. */
 #define SHMX_FIRST_SLICE (SHMX_SECOND / 200)
 
@@ -91,10 +87,17 @@ static inline shmx_task shmx_lock_owner(const struct shmx_lock *lock) {
   return word & FUTEX_TID_MASK ? word & ~SHMX_LOCK_FLAGS : 0;
 }
 
+/* The process of the owner, for messages; 0 where there is no owner. */
+static inline uint32_t shmx_lock_holder(const struct shmx_lock *lock) {
+  shmx_task owner = shmx_lock_owner(lock);
+  return owner != 0 ? shmx_task_process(owner) : 0;
+}
+
 /* Adds the owner to the holders, who has this part; and says whether others wait. Only looks. */
 void shmx_lock_look(const struct shmx_lock *lock, uint32_t part, shmx_holders *holders);
 
-/* The slow way in: waits for at least a slice, since who is in will leave at once. */
+/* The slow way in: waits for at least a slice, since the owner will leave at once; and for
+ * SHMX_LOCK_TIMEOUT, if the deadline is SHMX_FOREVER. */
 int shmx_lock_enter_wait(struct shmx_lock *lock, const struct shmx_self *self, int64_t deadline);
 
 /* As shmx_lock_acquire, for nanoseconds: nothing of Lua's runs, and nothing is waited for, until

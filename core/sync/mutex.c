@@ -79,8 +79,7 @@ bool shmx_mutex_is_orphan(const shmx_mutex *mutex) {
 }
 
 uint32_t shmx_mutex_holder(const shmx_mutex *mutex) {
-  shmx_task owner = shmx_lock_owner(&mutex->memory->lock);
-  return owner != 0 ? shmx_task_process(owner) : 0;
+  return shmx_lock_holder(&mutex->memory->lock);
 }
 
 void shmx_mutex_holders(const shmx_mutex *mutex, shmx_holders *holders) {

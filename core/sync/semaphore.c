@@ -107,7 +107,10 @@ static int try(shmx_semaphore *semaphore, uint32_t count, bool burying, int64_t 
   struct shmx_lock *taking = &semaphore->memory->taking;
   shmx_task self = shmx_self()->task;
   int status = shmx_lock_enter(taking, deadline);
-  if (status != 0 && status != -EOWNERDEAD) return status; /* a dead taker has left its name */
+  if (status != 0 && status != -EOWNERDEAD) { /* a dead taker has left its name */
+    semaphore->held_by = shmx_lock_holder(taking);
+    return status;
+  }
   if (burying && count_free(semaphore) < count) bury(semaphore);
   bool there = count_free(semaphore) >= count;
   bool died = there && take(semaphore, count, self);
@@ -120,6 +123,7 @@ static int wait(shmx_semaphore *semaphore, uint32_t count, int64_t deadline) {
   struct shmx_event *given = &semaphore->memory->given;
   int64_t look = shmx_clock_now() + SHMX_FIRST_SLICE;
   bool burying = false;
+  semaphore->held_by = 0;
   for (;;) {
     uint32_t ticket = shmx_event_prepare(given);
     int status = try(semaphore, count, burying, deadline);

@@ -24,6 +24,8 @@ typedef struct shmx_semaphore {
   uint32_t permits; /* in all */
   uint32_t held;    /* taken through this handle, by `owner` of `process` */
   uint64_t owner, process;
+  uint32_t held_by; /* the process that had the lock of those who take, when the last call to fail
+                       waited for that; 0: permits were missing */
 } shmx_semaphore;
 
 /* `permits` from 1 to SHMX_PERMITS_MAX. */
@@ -36,8 +38,10 @@ SHMX_API void shmx_semaphore_close(shmx_semaphore *semaphore);
 /*
  * Takes so many permits, all at once or none; deadline as in shmx_mutex_lock.
  * Returns 0; -EOWNERDEAD: taken, and who held some of them before died with them;
- * -ETIMEDOUT; -EINVAL: none, or more than there are; -EDEADLK: with what this thread holds, more
- * than there are; -EINTR after a signal; -EFAULT. Blocks in futex(2).
+ * -ETIMEDOUT (without a deadline only if semaphore->held_by has had the lock for SHMX_LOCK_TIMEOUT:
+ * that process is stopped, or the memory is corrupt); -EINVAL: none, or more than there are;
+ * -EDEADLK: with what this thread holds, more than there are; -EINTR after a signal; -EFAULT.
+ * Blocks in futex(2).
  */
 SHMX_API int shmx_semaphore_acquire(shmx_semaphore *semaphore, uint32_t count, int64_t deadline);
 

@@ -164,7 +164,7 @@ local function race_waiting()
   local used = locks.cpu {
     function() late(m:lock(seconds)) end,
     function() late(rw:read(seconds)) end,
-    function() late(s:acquire(seconds)) end,
+    function() late(s:acquire(1, seconds)) end,
     function() other:lock() late(c:wait(other, seconds)) end,
     function() late(b:wait(seconds)) end,
   }

@@ -354,7 +354,7 @@ static const struct operation operations[OPERATIONS] = {
     [LIST] = {"list", op_list, 1},
     [STAT] = {"stat", op_stat, 1},
     [REMOVE] = {"remove", op_remove, 1},
-    [CLOSE_OBJECT] = {"close object", op_close_object, 1},
+    [CLOSE_OBJECT] = {"close object", op_close_object, 0},
     [CLOSE] = {"close", op_close, 0},
 };
 

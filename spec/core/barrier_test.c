@@ -49,9 +49,9 @@ static void assert_as_new(void) {
 static void test_all_meet_and_one_is_the_last(void **state) {
   (void)state;
   assert_int_equal(shmx_barrier_kind(PARTIES).id, SHMX_KIND_BARRIER);
-  assert_int_equal(shmx_barrier_kind(PARTIES).size, 64 + 16 * PARTIES);
+  assert_int_equal(shmx_barrier_kind(PARTIES).size, 128 + 16 * PARTIES);
   assert_int_equal(shmx_barrier_kind(PARTIES).count, PARTIES);
-  for (int i = 0; i < 70; i++) /* results are kept for 64 rounds */
+  for (int i = 0; i < 10; i++)
     assert_as_new();
 }
 
@@ -105,14 +105,76 @@ static void test_all_others_are_told_of_a_death(void **state) {
   }
 }
 
-/* A result is kept for 64 rounds, and then its place is another's. */
-static void test_a_failure_is_not_told_again(void **state) {
-  (void)state;
+/* One of them is killed while they wait. */
+static void fail_once(void) {
   pid_t victim = start_party(0), other = start_party(-EOWNERDEAD);
   end_child(victim);
   assert_int_equal(wait_for(other), 0);
-  for (int i = 0; i < 65; i++)
+}
+
+static void test_a_failure_is_not_told_again(void **state) {
+  (void)state;
+  for (int i = 0; i < 3; i++) {
+    fail_once();
     assert_as_new();
+  }
+}
+
+static void stop(pid_t party) {
+  int status;
+  kill(party, SIGSTOP);
+  assert_int_equal(waitpid(party, &status, WUNTRACED), party);
+}
+
+static void resume(pid_t party) {
+  kill(party, SIGCONT);
+  assert_int_equal(wait_for(party), 0);
+}
+
+/* All meet, but one is stopped before it hears of it. */
+static pid_t stop_in_a_good_round(int told) {
+  pid_t stopped = start_party(told);
+  stop(stopped);
+  pid_t second = start_party(0), last = start_child(meet_as_child, 0);
+  assert_int_equal(wait_for(second), 0);
+  assert_int_equal(wait_for(last), 0);
+  return stopped;
+}
+
+static pid_t stop_in_a_failed_round(void) {
+  pid_t stopped = start_party(-EOWNERDEAD);
+  stop(stopped);
+  pid_t victim = start_party(0), last;
+  end_child(victim);
+  last = start_child(meet_as_child, -EOWNERDEAD);
+  assert_int_equal(wait_for(last), 0);
+  return stopped;
+}
+
+static void test_a_stopped_party_is_told_of_its_own_round(void **state) {
+  (void)state;
+  pid_t good = stop_in_a_good_round(0), failed = stop_in_a_failed_round();
+  for (int round = 2; round < 64; round++)
+    assert_as_new();
+  fail_once();
+  assert_as_new();
+  resume(good);
+  resume(failed);
+}
+
+/* Failures are listed until too many others have come. A result that is lost counts as a failure,
+ * and only results that are older than a lost failure are lost. */
+static void test_a_failure_is_never_taken_for_a_success(void **state) {
+  (void)state;
+  for (int too_many = 0; too_many <= 1; too_many++) {
+    pid_t before = stop_in_a_good_round(too_many ? -EOWNERDEAD : 0);
+    pid_t failed = stop_in_a_failed_round(), after = stop_in_a_good_round(0);
+    for (int i = 1; i < SHMX_BARRIER_FAILURES + too_many; i++)
+      fail_once();
+    resume(before);
+    resume(failed);
+    resume(after);
+  }
 }
 
 static void test_the_last_to_come_is_told_too(void **state) {
@@ -120,21 +182,18 @@ static void test_the_last_to_come_is_told_too(void **state) {
   shmx_barrier barrier = opened();
   bool last = true;
   pid_t victim = start_party(0), other = start_party(-EOWNERDEAD);
-  kill(other, SIGSTOP); /* so that it is us who find out */
-  int status;
-  assert_int_equal(waitpid(other, &status, WUNTRACED), other);
+  stop(other); /* so that it is us who find out */
   end_child(victim);
   assert_int_equal(shmx_barrier_wait(&barrier, in_ms(1000), &last), -EOWNERDEAD);
   assert_false(last);
-  kill(other, SIGCONT);
-  assert_int_equal(wait_for(other), 0);
+  resume(other);
   assert_as_new();
 }
 
 static void test_namesakes_of_those_who_wait_are_dead(void **state) {
   (void)state;
   pid_t other = start_party(-EOWNERDEAD);
-  _Atomic uint64_t *places = (_Atomic uint64_t *)(void *)(ground->memory + 64);
+  _Atomic uint64_t *places = (_Atomic uint64_t *)(void *)(ground->memory + 128);
   uint64_t round = *(uint64_t *)(void *)(ground->memory + 16);
   places[3] = round; /* the second place */
   places[2] = namesake(own_task());
@@ -165,17 +224,14 @@ static void test_a_stopped_party_is_waited_for(void **state) {
   (void)state;
   shmx_barrier barrier = opened();
   pid_t child = start_party(0), other = start_party(0);
-  int status;
-  kill(child, SIGSTOP);
-  assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+  stop(child);
   shmx_barrier elsewhere;
   shmx_barrier_open(&elsewhere, ground->memory + 1024, 2); /* where nobody comes: time passes */
   assert_int_equal(shmx_barrier_wait(&elsewhere, in_ms(150), NULL), -ETIMEDOUT);
   assert_int_equal(ground->stage, 0);
   assert_int_equal(shmx_barrier_wait(&barrier, in_ms(1000), NULL), 0);
   assert_int_equal(wait_for(other), 0);
-  kill(child, SIGCONT);
-  assert_int_equal(wait_for(child), 0);
+  resume(child);
 }
 
 /* ---- fork, many, promptly ---- */
@@ -261,6 +317,8 @@ int main(void) {
       TOGETHER(test_who_gives_up_is_not_waited_for),
       TOGETHER(test_all_others_are_told_of_a_death),
       TOGETHER(test_a_failure_is_not_told_again),
+      TOGETHER(test_a_stopped_party_is_told_of_its_own_round),
+      TOGETHER(test_a_failure_is_never_taken_for_a_success),
       TOGETHER(test_the_last_to_come_is_told_too),
       TOGETHER(test_namesakes_of_those_who_wait_are_dead),
       TOGETHER(test_who_dies_coming_is_in_nobodys_way),

@@ -92,6 +92,11 @@ static void take_slots_lock(enum peer (*peer)(void)) {
   world.peer = peer;
 }
 
+/* The first request, of the caller in the first slot, lies in the channel again. */
+static void unread_a_request(void) {
+  write_at(scene.at_channel + 128 + 64, 0, 8);
+}
+
 static void serve_with_the_lock_taken(int unused) {
   (void)unused;
   static enum peer (*const peers[])(void) = {keep_silent, signal_always};
@@ -106,7 +111,7 @@ static void serve_with_the_lock_taken(int unused) {
     EXPECT(toys_run(&all, END, 0, 0) == 0);
     EXPECT(toys_run(&all, BEGIN, TIMEOUT, 0) == 0 && all.call.slot != 0); /* in another slot */
     scene_reset(&scene);
-    write_at(scene.at_channel + 128 + 64, 0, 8); /* the first request once more */
+    unread_a_request();
     take_slots_lock(peers[i]);
     EXPECT(toys_run(&all, TAKE, 0, 0) == statuses[i]);
     end_scene();
@@ -116,6 +121,72 @@ static void serve_with_the_lock_taken(int unused) {
 static void test_a_slots_lock_is_waited_for_with_patience(void **state) {
   (void)state;
   assert_child_passes(serve_with_the_lock_taken, 0);
+}
+
+/* The words that say who has a lock for nanoseconds. */
+enum word { TURN_OF_TOPIC, PRODUCERS_TURN, SLOTS_LOCK, CALLERS_TURN, SERVERS_TURN };
+
+static const struct {
+  int kind;
+  enum word word;
+  unsigned operation;
+} held_up[] = {
+    {TOPIC, TURN_OF_TOPIC, PUBLISH},      {TOPIC, TURN_OF_TOPIC, SUBSCRIBE},
+    {TOPIC, TURN_OF_TOPIC, TOPIC_FINISH}, {CHANNEL, PRODUCERS_TURN, FINISH},
+    {SERVICE, CALLERS_TURN, BEGIN},       {SERVICE, CALLERS_TURN, SERVICE_FINISH},
+    {SERVICE, SERVERS_TURN, TAKE},        {SERVICE, SLOTS_LOCK, TAKE},
+};
+
+static size_t place_of(enum word word) {
+  if (word == CALLERS_TURN) return scene.at_channel;
+  if (word == SERVERS_TURN) return scene.at_channel + 128;
+  return word == SLOTS_LOCK ? AT_SLOTS + 8 : 0;
+}
+
+static void wait_for_a_lock(int number) {
+  begin_scene(held_up[number].kind);
+  unsigned operation = held_up[number].operation;
+  if (held_up[number].word == SLOTS_LOCK) unread_a_request();
+  write_at(place_of(held_up[number].word), (uint64_t)getppid(), 8);
+  EXPECT(toys_run(&all, operation, SHMX_FOREVER, 0) == -ETIMEDOUT);
+  uint32_t holder = (uint32_t)getppid();
+  if (held_up[number].kind == TOPIC) EXPECT(all.topic.held_by == holder);
+  if (held_up[number].kind == CHANNEL)
+    EXPECT(shmx_channel_holder(&all.channel, SHMX_PRODUCER) == holder);
+  if (held_up[number].kind == SERVICE) EXPECT(all.service.held_by == holder);
+  end_scene();
+}
+
+static void test_a_lock_is_given_up_in_time_without_a_deadline(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof held_up / sizeof *held_up; i++)
+    assert_child_passes(wait_for_a_lock, (int)i);
+}
+
+/* No lock is in the way, but there is no request for longer than a lock is waited for. */
+static enum peer finish_late(void) {
+  if (world.now > 3 * SHMX_LOCK_TIMEOUT) shmx_channel_finish(&all.service.requests, 0);
+  return LETS_SLEEP;
+}
+
+static void wait_for_a_request(int unused) {
+  (void)unused;
+  begin_scene(SERVICE);
+  while (toys_run(&all, TAKE, 0, 0) == 0) {
+  }
+  world.now = 0;
+  world.peer = finish_late;
+  world.limit = INT64_MAX;
+  shmx_request request;
+  unsigned char buffer[64];
+  EXPECT(shmx_service_take(&all.service, buffer, &request, SHMX_FOREVER) == -EPIPE);
+  EXPECT(world.now > 3 * SHMX_LOCK_TIMEOUT);
+  end_scene();
+}
+
+static void test_a_server_waits_longer_for_a_request_than_for_a_lock(void **state) {
+  (void)state;
+  assert_child_passes(wait_for_a_request, 0);
 }
 
 /* All slots are a living one's, and whoever waits for one is woken all the time. */
@@ -178,6 +249,9 @@ int main(void) {
       cmocka_unit_test_teardown(test_no_field_does_harm_whatever_it_says, nothing_left),
       cmocka_unit_test_teardown(test_a_tail_that_goes_back_is_a_lie, nothing_left),
       cmocka_unit_test_teardown(test_a_slots_lock_is_waited_for_with_patience, nothing_left),
+      cmocka_unit_test_teardown(test_a_lock_is_given_up_in_time_without_a_deadline, nothing_left),
+      cmocka_unit_test_teardown(test_a_server_waits_longer_for_a_request_than_for_a_lock,
+                                nothing_left),
       cmocka_unit_test_teardown(test_who_waits_for_a_slot_is_woken_in_vain, nothing_left),
       cmocka_unit_test_teardown(test_a_state_that_never_stands_still_keeps_nobody, nothing_left),
       cmocka_unit_test_teardown(test_requests_that_were_given_up_keep_no_server, nothing_left),

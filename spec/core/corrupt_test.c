@@ -96,6 +96,53 @@ static void test_closing_an_arena_waits_for_nobody(void **state) {
   assert_child_passes(close_with_the_lock_taken, 0);
 }
 
+/* Removed, their memory is free as soon as nobody has them open: who makes the next one sees to it.
+ */
+static void close_objects_with_the_lock_taken(int unused) {
+  (void)unused;
+  begin_scene(0);
+  world_begin(keep_silent);
+  open_all();
+  for (unsigned which = 0; which < TOYS; which++)
+    toys_run(&all, REMOVE, 0, which);
+  take_the_lock();
+  for (unsigned which = 0; which < TOYS; which++)
+    EXPECT(toys_run(&all, CLOSE_OBJECT, 0, which) == 0);
+  toys_run(&all, CLOSE, 0, 0);
+  world.on = false;
+  end_scene();
+}
+
+static void test_closing_objects_does_not_wait_long(void **state) {
+  (void)state;
+  assert_child_passes(close_objects_with_the_lock_taken, 0);
+}
+
+/* Without a deadline, a lock that others have for nanoseconds is given up. */
+static void wait_for_locks(int unused) {
+  (void)unused;
+  begin_scene(0);
+  world_begin(keep_silent);
+  open_all();
+  write_at(scene.toys[SEMAPHORE], (uint64_t)getppid(), 8);
+  EXPECT(toys_run(&all, ACQUIRE, SHMX_FOREVER, 0) == -ETIMEDOUT);
+  EXPECT(all.toys[SEMAPHORE].semaphore.held_by == (uint32_t)getppid());
+  write_at(scene.toys[BARRIER], (uint64_t)getppid(), 8);
+  EXPECT(toys_run(&all, BARRIER_USE, SHMX_FOREVER, 0) == -ETIMEDOUT);
+  EXPECT(all.toys[BARRIER].barrier.held_by == (uint32_t)getppid());
+  write_at(AT_LOCK, (uint64_t)getppid(), 8);
+  EXPECT(toys_run(&all, LIST, SHMX_FOREVER, 0) == -ETIMEDOUT);
+  EXPECT(all.arena.held_by == (uint32_t)getppid());
+  toys_run(&all, CLOSE, 0, 0);
+  world.on = false;
+  end_scene();
+}
+
+static void test_a_lock_is_given_up_in_time_without_a_deadline(void **state) {
+  (void)state;
+  assert_child_passes(wait_for_locks, 0);
+}
+
 static void be_signalled(int unused) {
   (void)unused;
   begin_scene(0);
@@ -212,7 +259,7 @@ static void come_to_a_full_barrier(int unused) {
   begin_scene(0);
   EXPECT(toys_run(&all, OPEN, 0, 0) == 0 && toys_run(&all, FIND, 0, BARRIER) == 0);
   for (size_t place = 0; place < PARTIES; place++)
-    write_at(scene.toys[BARRIER] + 64 + place * 16, 1, 8);
+    write_at(scene.toys[BARRIER] + 128 + place * 16, 1, 8);
   world_begin(keep_silent);
   EXPECT(toys_run(&all, BARRIER_USE, TIMEOUT, 0) == 0);
   world.on = false;
@@ -302,6 +349,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(test_no_field_does_harm_whatever_it_says, nothing_left),
       cmocka_unit_test_teardown(test_closing_an_arena_waits_for_nobody, nothing_left),
+      cmocka_unit_test_teardown(test_closing_objects_does_not_wait_long, nothing_left),
+      cmocka_unit_test_teardown(test_a_lock_is_given_up_in_time_without_a_deadline, nothing_left),
       cmocka_unit_test_teardown(test_signals_do_not_add_to_patience, nothing_left),
       cmocka_unit_test_teardown(test_a_sweep_asks_once_of_each_member, nothing_left),
       cmocka_unit_test_teardown(test_what_ends_within_a_unit_is_a_lie, nothing_left),

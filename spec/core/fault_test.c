@@ -7,8 +7,10 @@
 #include "os/fault.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <time.h>
 
 enum { PAGES = 8, SIZE = PAGES * PAGE, LAST = SIZE - 1, WATCHES = 5000, THREADS = 4 };
 
@@ -109,6 +111,101 @@ static void test_threads_that_read_meanwhile_all_see_it(void **state) {
     assert_child_passes(lose_memory_in_threads, 0);
     assert_int_equal(shmx_remove(posix_name(1)), 0);
   }
+}
+
+/* ---- signals are blocked ---- */
+
+static void block_all_signals(void) {
+  sigset_t all;
+  sigfillset(&all);
+  EXPECT(sigprocmask(SIG_SETMASK, &all, NULL) == 0);
+}
+
+static void *read_last(void *segment) {
+  char byte;
+  return (void *)(intptr_t)shmx_segment_read(segment, LAST, &byte, 1);
+}
+
+/* With a mask as a parent leaves it: in this thread, or in one that is started after. */
+static void lose_memory_with_signals_blocked(int in_thread) {
+  shmx_segment segment = {0};
+  block_all_signals();
+  EXPECT(create_as_child(&segment, SIZE, 0) == 0);
+  truncate_in_another_process(0);
+  pthread_t thread;
+  void *result = NULL;
+  if (in_thread) {
+    EXPECT(pthread_create(&thread, NULL, read_last, &segment) == 0);
+    EXPECT(pthread_join(thread, &result) == 0);
+  } else {
+    result = read_last(&segment);
+  }
+  EXPECT((intptr_t)result == -EFAULT);
+  sigset_t now;
+  EXPECT(sigprocmask(SIG_BLOCK, NULL, &now) == 0);
+  EXPECT(sigismember(&now, SIGBUS) == 0 && sigismember(&now, SIGSEGV) == 1 &&
+         sigismember(&now, SIGTERM) == 1);
+}
+
+static void test_attaching_unblocks_sigbus(void **state) {
+  (void)state;
+  for (int in_thread = 0; in_thread <= 1; in_thread++) {
+    assert_child_passes(lose_memory_with_signals_blocked, in_thread);
+    assert_int_equal(shmx_remove(posix_name(1)), 0);
+  }
+}
+
+static void *look_at_mask(void *mask) {
+  pthread_sigmask(SIG_BLOCK, NULL, mask);
+  return mask;
+}
+
+static void start_a_thread(int unused) {
+  (void)unused;
+  pthread_t thread;
+  sigset_t mask, before, after;
+  block_all_signals();
+  pthread_sigmask(SIG_BLOCK, NULL, &before);
+  EXPECT(shmx_thread_start(&thread, look_at_mask, &mask) == 0);
+  EXPECT(pthread_join(thread, NULL) == 0);
+  pthread_sigmask(SIG_BLOCK, NULL, &after);
+  for (int number = 1; number < SIGSYS; number++) {
+    bool fault = number == SIGBUS || number == SIGSEGV || number == SIGFPE || number == SIGILL;
+    if (number != SIGKILL && number != SIGSTOP) EXPECT(sigismember(&mask, number) == !fault);
+    EXPECT(sigismember(&after, number) == sigismember(&before, number));
+  }
+}
+
+static void test_threads_of_ours_block_no_faults(void **state) {
+  (void)state;
+  assert_child_passes(start_a_thread, 0);
+}
+
+/* Nobody but the thread behind the descriptor touches the memory. */
+static void lose_memory_behind_a_descriptor(int unused) {
+  (void)unused;
+  shmx_arena arena;
+  shmx_arena_object object = {0};
+  shmx_channel channel;
+  shmx_options options = {.mode = 0600};
+  shmx_kind kind = shmx_channel_kind(SHMX_CHANNEL_MIN);
+  int fd;
+  EXPECT(shmx_arena_open(&arena, posix_name(1), 64 * 1024, &options) == 0);
+  EXPECT(shmx_arena_find(&arena, "channel", &kind, &object) == 0);
+  shmx_channel_open(&channel, object.memory.object.data, SHMX_CHANNEL_MIN);
+  EXPECT(shmx_channel_fd(&channel, &fd) == 0);
+  truncate_in_another_process(0);
+  for (int i = 0; i < 10000 && !shmx_segment_lost(&arena.segment); i++)
+    nanosleep(&(struct timespec){0, 1000000}, NULL);
+  EXPECT(shmx_segment_lost(&arena.segment));
+  shmx_channel_close(&channel);
+  shmx_arena_close(&arena);
+}
+
+static void test_the_thread_behind_a_descriptor_outlives_lost_memory(void **state) {
+  (void)state;
+  assert_child_passes(lose_memory_behind_a_descriptor, 0);
+  assert_int_equal(shmx_remove(posix_name(1)), 0);
 }
 
 /* ---- there is no room ---- */
@@ -238,6 +335,10 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(test_an_access_to_lost_memory_is_efault, nothing_left),
       cmocka_unit_test_teardown(test_threads_that_read_meanwhile_all_see_it, nothing_left),
+      cmocka_unit_test_teardown(test_attaching_unblocks_sigbus, nothing_left),
+      cmocka_unit_test_teardown(test_threads_of_ours_block_no_faults, nothing_left),
+      cmocka_unit_test_teardown(test_the_thread_behind_a_descriptor_outlives_lost_memory,
+                                nothing_left),
       cmocka_unit_test_teardown(test_a_full_directory_is_an_error, nothing_left),
       OVER(SYSV, test_missing_huge_pages_are_an_error),
       OVER(MEMFD, test_missing_huge_pages_are_an_error),

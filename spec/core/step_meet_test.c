@@ -4,7 +4,7 @@
  */
 #include "step.h"
 
-enum { PARTIES = 2 };
+enum { PARTIES = 2, ROUND_WORD = 2, FAILURES_WORD = 4, PLACES_WORD = 16 };
 
 static shmx_mutex mutex;
 static shmx_condition condition;
@@ -302,8 +302,9 @@ static void prepare_used(void) {
 static void used_barrier_goes_on(void) {
   const uint64_t *words = (const void *)ground->memory;
   for (int place = 0; place < PARTIES; place++)
-    if (words[8 + 2 * place + 1] == words[2] && words[8 + 2 * place] != 0)
-      CHECK(shmx_task_number(words[8 + 2 * place]) == (uint32_t)stepped.victim);
+    if (words[PLACES_WORD + 2 * place + 1] == words[ROUND_WORD] &&
+        words[PLACES_WORD + 2 * place] != 0)
+      CHECK(shmx_task_number(words[PLACES_WORD + 2 * place]) == (uint32_t)stepped.victim);
   barrier_goes_on();
 }
 
@@ -338,6 +339,24 @@ static void stopped_goes_on(void) {
   barrier_goes_on();
 }
 
+/* As many failures are listed as there is room for, and a waiter of the oldest of them is stopped.
+ * Another has died since, and its failure takes the place of the oldest. */
+static void prepare_full_list(void) {
+  uint64_t *words = (void *)ground->memory;
+  prepare();
+  stopped = start_child(wait_as_one_of_three, -EOWNERDEAD);
+  CHECK(UNTIL(shmx_barrier_waiting(&barrier) == 1));
+  int status;
+  kill(stopped, SIGSTOP);
+  CHECK(waitpid(stopped, &status, WUNTRACED) == stopped);
+  for (int i = 0; i < SHMX_BARRIER_FAILURES; i++)
+    words[FAILURES_WORD + i] = (uint64_t)i + 1;
+  words[ROUND_WORD] = SHMX_BARRIER_FAILURES;
+  pid_t dead = start_child(wait_as_one_of_three, 0);
+  CHECK(UNTIL(shmx_barrier_waiting(&barrier) == 1));
+  end_child(dead);
+}
+
 static const struct deed deeds[] = {
     {"condition: wait until the deadline", prepare, lock, wait_20_ms, NULL, condition_goes_on,
      false},
@@ -363,6 +382,8 @@ static const struct deed deeds[] = {
      used_barrier_goes_on, false},
     {"barrier: come last of three, one dead", prepare_stopped_and_dead, NULL, come_to_the_dead,
      NULL, stopped_goes_on, false},
+    {"barrier: come last, and forget a failure", prepare_full_list, NULL, come_to_the_dead, NULL,
+     stopped_goes_on, false},
     {"barrier: find one who died", prepare_dead_party_of_three, NULL, come_to_the_dead, NULL,
      barrier_of_three_goes_on, false},
 };

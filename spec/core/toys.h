@@ -24,7 +24,7 @@ static int64_t toy_limit;
 
 struct toys;
 
-/* `patience`: how often a call may wait as long as SHMX_PATIENCE, whatever its timeout. */
+/* `patience`: how often a call may wait as long as SHMX_LOCK_TIMEOUT, whatever its timeout. */
 struct operation {
   const char *name;
   int (*run)(struct toys *all, int64_t deadline, unsigned argument);
@@ -44,12 +44,15 @@ static inline bool is_among(int status, const int *known, size_t count) {
 }
 
 /* Runs one of them, which must be over `timeout` nanoseconds from now, or be patient and give up.
- */
+ * With SHMX_FOREVER it has no deadline, and must give up a lock. */
 static inline int toys_run(struct toys *all, unsigned which, int64_t timeout, unsigned argument) {
   const struct operation *operation = operation_of(which);
   int64_t start = shmx_clock_now();
-  toy_limit = start + timeout + operation->patience * SHMX_PATIENCE + toy_slack;
-  int status = operation->run(all, timeout == 0 ? 0 : start + timeout, argument);
+  bool endless = timeout == SHMX_FOREVER;
+  int64_t deadline = timeout == 0 || endless ? timeout : start + timeout;
+  toy_limit = start + (endless ? SHMX_LOCK_TIMEOUT : timeout) +
+              operation->patience * SHMX_LOCK_TIMEOUT + toy_slack;
+  int status = operation->run(all, deadline, argument);
   int64_t end = shmx_clock_now();
   if (!is_known_status(status)) {
     fprintf(stderr, "%s: status %d\n", operation->name, status);

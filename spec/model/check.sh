@@ -59,6 +59,13 @@ rwlock fails safety  -DNO_WRITER_FENCE
 rwlock fails safety  -DGATE_FIRST
 rwlock fails safety  -DNO_DAMAGE
 rwlock fails safety  -DKILLS=1
+barrier holds safety  -DCOMES=3
+barrier holds safety  -DKILLS=1
+barrier holds safety  -DKILLS=2 -DLISTED=2
+barrier holds safety  -DPROCESSES=4 -DKILLS=2 -DCOMES=1
+barrier fails safety  -DKILLS=1 -DCOMES=3 -DBITS -DLISTED=2
+barrier fails safety  -DKILLS=1 -DROUND_FIRST
+barrier fails safety  -DPROCESSES=4 -DKILLS=2 -DCOMES=1 -DFORGET_LATE
 arena  holds safety  -DKILLS=1
 arena  holds safety  -DKILLS=2 -DMEMBERS=2
 arena  holds safety  -DMEMBERS=2 -DOPS=3
