@@ -54,8 +54,9 @@
 ---@field cuid? integer System V: creator
 ---@field cgid? integer System V: group of the creator
 ---@field cpid? integer System V: process that created it
----@field creator_lives? boolean System V: the process cpid lives, and began before the segment did; nil where that
----  process is of another PID namespace
+---@field creator_lives? boolean System V: false if no process has the number cpid. If another process has got the
+---  number since, the creator counts as alive: in doubt, `shm rm --orphans` removes nothing. nil if cpid is of another
+---  PID namespace
 ---@field lpid? integer System V: process that attached or detached last
 ---@field nattch? integer System V: how often it is attached, in all processes
 ---@field atime integer seconds since 1970; System V: last attach (0: never); others: last access

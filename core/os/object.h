@@ -113,7 +113,7 @@ typedef struct shmx_stat {
   int64_t allocated;             /* bytes of memory it holds now (POSIX, memfd) */
   int64_t nattch;                /* attached mappings, machine-wide (System V) */
   int64_t cpid, lpid;            /* who created it; who attached or detached last (System V) */
-  int creator_lives;             /* 0 or 1: does cpid live (System V; not of another container) */
+  int creator_lives;             /* 0 or 1: does a process have cpid (System V, own PID namespace) */
   int64_t atime, dtime, ctime;   /* seconds since 1970, 0 for never; System V: last attach, last */
   int64_t mtime;                 /* detach, last change by IPC_SET; others: as in stat(2) */
   int64_t uid, gid;              /* owner */
