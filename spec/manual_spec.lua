@@ -157,6 +157,8 @@ describe("the completion", function()
     for option in pairs(expected) do assert.is_true(found[option] or found[option .. "="], option) end
     assert.same({ auto = true }, complete("shmlua", "-j", "a"))
     assert.same({}, complete("shmlua", "-e", ""))
+    assert.same({ always = true }, complete("shmlua", "--restart", "=", "a"))
+    assert.same({}, complete("shmlua", "--grace", "=", "a"))
     local files = complete("shmlua", "-j", "2", "scripts/examples/")
     assert.is_true(files["scripts/examples/jobs.lua"] and files["scripts/examples/embed"])
     assert.is_nil(files["scripts/examples/mandelbrot.png"])

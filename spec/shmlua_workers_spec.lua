@@ -220,6 +220,31 @@ describe("a group", function()
     assert.equal(3, run("-j 2 --restart", "os.exit(3)").code)
   end)
 
+  it("restarts a worker that fails if --restart=always says so, but none that ends with 0", function()
+    local result = run("-j 2 --restart=always", [[
+      local starts = arena:array("starts", "i32", 2)
+      local start = starts:fetch_add(index, 1)
+      if index == 1 and start == 0 then error "boom" end
+      if index == 1 and start == 1 then os.exit(3) end
+      if index == 1 and start == 2 then crash "KILL" end
+      print("worker", index, start)]])
+    assert.equal(0, result.code)
+    assert.same({ "closed\t1", "closed\t1", "closed\t2", "worker\t1\t3", "worker\t2\t0" }, lines_of(result.out))
+    assert.matches("boom\nstack traceback:.*shmlua: worker 1 %(pid %d+%) failed with exit code 1; it is restarted\n"
+      .. "shmlua: worker 1 %(pid %d+%) failed with exit code 3; it is restarted\n"
+      .. "shmlua: worker 1 %(pid %d+%) was killed by SIGKILL %(Killed%); it is restarted\n$", result.err)
+  end)
+
+  it("ends by a signal while --restart=always restarts a worker again and again", function()
+    local self = start("-j 1 --restart=always", [[print "ready" error "boom"]])
+    for _ = 1, 3 do
+      repeat local line = assert(self:line(), self.err) until line == "ready"
+    end
+    self:kill "sigterm"
+    self:wait()
+    assert.equal(15, self.signal)
+  end)
+
   for signal, number in pairs { sigint = 2, sigterm = 15, sighup = 1 } do
     it("ends in order by " .. signal, function()
       local self = start("-j 3", [[print "ready" arena:channel("c", "1K"):receive()]])

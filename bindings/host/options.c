@@ -35,7 +35,8 @@ const char options_usage[] =
     "have\n"
     "                     shm.worker.arena in common, and shm.worker.index, shm.worker.count\n"
     "  --arena=SIZE       bytes of that arena, or with K, M, G: 64M; taken as they are used\n"
-    "  --restart[=LIMIT]  restart workers that crash, LIMIT times in all\n"
+    "  --restart[=LIMIT]  restart workers that a signal kills, LIMIT times in all\n"
+    "  --restart=always   restart also those that end with an error, or another exit code than 0\n"
     "  --grace=SECONDS    how long workers may take to end before they are killed: 5\n"
     "  --help             show this\n";
 
@@ -136,7 +137,9 @@ static bool read_long(struct options *options, const char *argument, bool *for_g
            refuse(options, argument, "is not bytes, at least 8192, or a number with K, M, G or T");
   if ((value = long_value(argument, "--restart")) != NULL) {
     options->restarts = LONG_MAX;
-    return strcmp(argument, "--restart") == 0 || parse_limit(value, &options->restarts) ||
+    options->restart_failed = strcmp(value, "always") == 0;
+    return strcmp(argument, "--restart") == 0 || options->restart_failed ||
+           parse_limit(value, &options->restarts) ||
            refuse(options, argument, "is not a number of restarts");
   }
   if ((value = long_value(argument, "--grace")) != NULL)

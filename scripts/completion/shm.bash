@@ -73,7 +73,8 @@ _shmlua() {
   else
     case $before in
     -j) _shm_reply auto 1 2 4 8 ; return ;;
-    -e | -l | =) return ;;
+    =) [[ ${COMP_WORDS[COMP_CWORD - 2]} == --restart ]] && _shm_reply always ; return ;;
+    -e | -l) return ;;
     esac
     if [[ $word == -* ]]; then
       _shm_reply -e -i -l -v -E -W -j --arena= --restart --restart= --grace= --help
