@@ -1,4 +1,5 @@
 -- shmlua_workers_spec.lua: shmlua -j N: workers share an arena; who crashes, fails, forks, or will not end.
+local shm = require "shm"
 local process = require "spec.support.process"
 local sandbox = require "spec.support.sandbox"
 local uv = require "luv"
@@ -73,9 +74,9 @@ describe("workers", function()
 
   it("are as many as there are cores for auto; the arena is as large as one says", function()
     local result = run("-jauto --arena=1M", [[print(arena:stat().size, worker.count)]])
-    local cores = process.run("nproc", {}).out:match("%d+")
+    local cores = shm.cpus()
     local count = select(2, result.out:gsub("1048576\t" .. cores .. "\n", ""))
-    assert.equal(tonumber(cores), count)
+    assert.equal(cores, count)
     assert.matches("\n67108864\n", "\n" .. run("-j1", "print(arena:stat().size)").out)
   end)
 

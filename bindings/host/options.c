@@ -2,11 +2,11 @@
  */
 #include "host/options.h"
 #include "lua/shmx_lua.h"
+#include "shmx.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ const char options_usage[] =
     "  -W                 turn warnings on\n"
     "  --                 stop handling options\n"
     "  -                  stop handling options and execute stdin\n"
-    "  -j N               run the script in N processes (1 to 256, or auto: one a core), which "
+    "  -j N               run the script in N processes (1 to 256, or auto: shm.cpus()), which "
     "have\n"
     "                     shm.worker.arena in common, and shm.worker.index, shm.worker.count\n"
     "  --arena=SIZE       bytes of that arena, or with K, M, G: 64M; taken as they are used\n"
@@ -63,10 +63,8 @@ static bool refuse_unknown(const struct options *options, const char *what) {
 
 /* ---- numbers ---- */
 
-/* The cores that this process may run on. */
 static int cores(void) {
-  cpu_set_t set;
-  int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  int count = shmx_cpus();
   return count < WORKERS_MAX ? count : WORKERS_MAX;
 }
 

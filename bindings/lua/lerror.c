@@ -1,6 +1,7 @@
 /* lerror.c: the only file that turns a status into Lua values. Touches core. */
 #include "lua/lerror.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <stdio.h>
 
@@ -13,6 +14,26 @@ int lerror_return_message(lua_State *L, int status) {
 
 int lerror_return(lua_State *L, int status, const char *thing) {
   lua_pushfstring(L, "%s %s", thing, shmx_error_text(status));
+  return lerror_return_message(L, status);
+}
+
+int lerror_return_memory(lua_State *L, int status, const char *thing, uint64_t bytes) {
+  shmx_limits limits;
+  if (status != -ENOMEM || shmx_limits_get(&limits) != 0 || bytes <= limits.memory_free)
+    return lerror_return(L, status, thing);
+  if (limits.memory_limit != UINT64_MAX)
+    lua_pushfstring(
+        L,
+        "%s was refused memory: out of memory, for it needs %I bytes, and of the %I that "
+        "its control group (a container) may have %I are left; make it smaller, or "
+        "raise that limit",
+        thing, (LUAI_UACINT)bytes, (LUAI_UACINT)limits.memory_limit,
+        (LUAI_UACINT)limits.memory_free);
+  else
+    lua_pushfstring(L,
+                    "%s was refused memory: out of memory, for it needs %I bytes, and the machine "
+                    "has %I left; make it smaller",
+                    thing, (LUAI_UACINT)bytes, (LUAI_UACINT)limits.memory_free);
   return lerror_return_message(L, status);
 }
 

@@ -18,11 +18,11 @@
 /* ---- segments ---- */
 
 /* The handle is at the top. An address within a page is misuse; else the world has refused. */
-static int finish(lua_State *L, int status, const shmx_name *name) {
+static int finish(lua_State *L, int status, const shmx_name *name, size_t size) {
   if (status == 0) return 1;
   const char *thing = lerror_push_name(L, name);
   return status == -EADDRNOTAVAIL ? lerror_raise(L, status, thing)
-                                  : lerror_return(L, status, thing);
+                                  : lerror_return_memory(L, status, thing, size);
 }
 
 typedef int make_function(shmx_segment *, shmx_name, size_t, const shmx_options *);
@@ -33,7 +33,7 @@ static int make(lua_State *L, make_function *function) {
     luaL_argerror(L, 1, "an id is given by the system to a segment that exists; use attach");
   size_t size = larg_size(L, 2);
   shmx_options options = larg_options(L, 3, true);
-  return finish(L, function(lsegment_new(L), name, size, &options), &name);
+  return finish(L, function(lsegment_new(L), name, size, &options), &name, size);
 }
 
 static int shm_create(lua_State *L) {
@@ -57,7 +57,7 @@ static shmx_name check_findable(lua_State *L) {
 static int shm_attach(lua_State *L) {
   shmx_name name = check_findable(L);
   shmx_options options = larg_options(L, 2, false);
-  return finish(L, shmx_segment_attach(lsegment_new(L), name, &options), &name);
+  return finish(L, shmx_segment_attach(lsegment_new(L), name, &options), &name, 0);
 }
 
 static int shm_remove(lua_State *L) {
@@ -124,7 +124,7 @@ static int shm_limits(lua_State *L) {
   shmx_limits limits;
   int status = shmx_limits_get(&limits);
   if (status != 0) return lerror_return(L, status, "the list of limits");
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 10);
   set_limit(L, "page_size", limits.page_size);
   set_limit(L, "huge_page_size", limits.huge_page_size);
   set_limit(L, "shmmax", limits.shmmax);
@@ -133,6 +133,13 @@ static int shm_limits(lua_State *L) {
   set_limit(L, "shmall", limits.shmall);
   set_limit(L, "posix_size", limits.posix_size);
   set_limit(L, "posix_free", limits.posix_free);
+  set_limit(L, "memory_free", limits.memory_free);
+  set_limit(L, "memory_limit", limits.memory_limit);
+  return 1;
+}
+
+static int shm_cpus(lua_State *L) {
+  lua_pushinteger(L, shmx_cpus());
   return 1;
 }
 
@@ -146,6 +153,7 @@ static const luaL_Reg functions[] = {
     {"ftok", shm_ftok},
     {"list", shm_list},
     {"limits", shm_limits},
+    {"cpus", shm_cpus},
     {"record", llayout_define},
     {"arena", larena_open},
     {"semaphores", lsemaphores_open},

@@ -36,7 +36,9 @@
 ---@field mode? shm.Mode exactly these permission bits, whatever the umask; default `"0600"`
 ---@field huge? boolean huge pages (SHM_HUGETLB, MFD_HUGETLB); not for POSIX objects
 ---@field reserve? boolean false takes memory at first touch (SHM_NORESERVE); default true: all at creation,
----  so that a full machine is ENOSPC or ENOMEM here and not EFAULT later
+---  so that a full machine is ENOSPC or ENOMEM here and not EFAULT later, and a full container (control group) is
+---  ENOMEM here, with the numbers, and not SIGKILL. System V takes memory at first touch in any case, unless
+---  `populate` says otherwise
 ---@field owned? boolean remove the name when the process that created it closes it or ends (by its last
 ---  line, an error or os.exit; a signal that kills it leaves the name); never in a forked child, and not
 ---  where open has found what another created
@@ -87,6 +89,10 @@
 ---@field shmall integer SHMALL: pages of all System V segments together
 ---@field posix_size integer bytes of /dev/shm
 ---@field posix_free integer bytes of /dev/shm that are free
+---@field memory_free integer bytes of memory that this process can still have: the least of what the machine and each
+---  of its control groups leave, page cache and swap counted as free. Touching more can be SIGKILL
+---@field memory_limit integer bytes that the control group may have (memory.max, memory.limit_in_bytes) which leaves
+---  least; math.maxinteger if the machine itself leaves least
 
 ---What `segment:set` changes; a field left out stays.
 ---@class shm.Change
@@ -409,12 +415,20 @@ function shm.ftok(path, project) end
 function shm.list() end
 
 ---Limits of this machine.
----System calls: sysconf(3), shmctl(2) with IPC_INFO, statvfs(3); /proc/meminfo.
+---System calls: sysconf(3), shmctl(2) with IPC_INFO, statvfs(3); /proc/meminfo, cgroups(7).
 ---Errors: EACCES.
 ---@return shm.Limits? limits
 ---@return string? message
 ---@return shm.Errno? code
 function shm.limits() end
+
+---How many processors' work this process can do: as many as it may run on, or fewer if one of its control groups (a
+---container) has a quota of processor time. A quota of 1.5 processors counts as 2, for with 1 a part of it would stay
+---unused. `shmlua -j auto` starts as many workers.
+---System calls: sched_getaffinity(2); cgroups(7): cpu.max, cpu.cfs_quota_us, of all levels.
+---Errors: none.
+---@return integer count at least 1
+function shm.cpus() end
 
 ---Copies a string into the segment. The copy is not atomic: who reads at the same time may see a part.
 ---System calls: none; it is a copy of memory.
