@@ -87,6 +87,9 @@
 ---@field shmmin integer SHMMIN: bytes of one System V segment, at least
 ---@field shmmni integer SHMMNI: System V segments in all
 ---@field shmall integer SHMALL: pages of all System V segments together
+---@field msgmax integer MSGMAX: bytes of one message of a System V queue, at most
+---@field msgmnb integer MSGMNB: bytes of all messages in one queue, unless `queue:set` has changed that
+---@field msgmni integer MSGMNI: System V message queues in all
 ---@field posix_size integer bytes of /dev/shm
 ---@field posix_free integer bytes of /dev/shm that are free
 ---@field memory_free integer bytes of memory that this process can still have: the least of what the machine and each
@@ -406,10 +409,11 @@ function shm.write(segment, data, offset) end
 ---@return shm.Errno? code
 function shm.ftok(path, project) end
 
----All System V segments of this machine, then all POSIX objects by name.
----System calls: shmctl(2) with SHM_STAT_ANY; readdir(3) and stat(2) on /dev/shm.
+---All System V segments of this machine, then all POSIX objects by name, then all System V message queues, whose
+---`backing` is `"messages"`.
+---System calls: shmctl(2) with SHM_STAT_ANY; readdir(3) and stat(2) on /dev/shm; msgctl(2) with MSG_STAT_ANY.
 ---Errors: EACCES, ENOMEM.
----@return shm.Stat[]? list
+---@return (shm.Stat|shm.MessagesStat)[]? list
 ---@return string? message
 ---@return shm.Errno? code
 function shm.list() end
@@ -1768,5 +1772,110 @@ function Semaphores:stat() end
 ---@return string? message
 ---@return shm.Errno? code
 function Semaphores:remove() end
+
+
+---Options of `shm.messages`.
+---@class shm.MessagesOptions
+---@field mode? shm.Mode exactly these permission bits, whatever the umask; default `"0600"`
+---@field create? boolean default true; false: the queue must exist, else ENOENT
+
+---Status of a message queue.
+---@class shm.MessagesStat
+---@field backing "messages"
+---@field key integer signed as C's key_t; 0 is IPC_PRIVATE
+---@field id integer
+---@field size integer bytes of the messages in it, as cbytes
+---@field mode string permission bits, octal: `"0600"`
+---@field uid integer owner
+---@field gid integer group of the owner
+---@field cuid integer creator
+---@field cgid integer group of the creator
+---@field qnum integer messages in it
+---@field cbytes integer bytes of the messages in it
+---@field qbytes integer bytes that the messages in it may have: MSGMNB, unless `set` has changed it
+---@field lspid integer the process that sent last; 0 for none, and for one of another PID namespace
+---@field lrpid integer the process that received last, as lspid
+---@field stime integer seconds since 1970: the last send; 0 for never
+---@field rtime integer the last receive; 0 for never
+---@field ctime integer creation, or the last change by `set`
+---@field removed boolean false: what is removed is gone
+
+---What `queue:set` changes; a field left out stays.
+---@class shm.MessagesChange: shm.Change
+---@field qbytes? integer bytes that the messages in it may have; more than MSGMNB only root may say
+
+---What `queue:receive` takes in place of its last argument, or behind it.
+---@class shm.MessagesReceiveOptions
+---@field except? boolean any type but the one given, which is at least 1 (MSG_EXCEPT)
+
+---A System V message queue: messages that the kernel keeps, each with a type, in the order in which they were sent. C
+---programs share it by msgsnd(2) and msgrcv(2). (Between Lua programs, `arena:channel` carries tables, too, and needs
+---no system call for a message.) tostring says what it is. The queue lives until somebody removes it; the handle holds
+---nothing of the system, and collecting it removes nothing. It works in a forked child.
+---@class shm.Messages
+local Messages = {}
+
+---Opens a message queue, or creates it; several processes that call it at once get the same queue.
+---System calls: msgget(2), msgctl(2) with IPC_STAT.
+---Errors: ENOENT (no such id; or no such key, and `create` is false), ENOSPC (MSGMNI), ENOMEM.
+---@param key integer|{id: integer} a key, `shm.PRIVATE` for a new queue without one, or `{id=n}` for one that exists
+---@param opts? shm.MessagesOptions
+---@return shm.Messages? queue
+---@return string? message
+---@return shm.Errno? code
+function shm.messages(key, opts) end
+
+---Sends a message; waits while the queue is full. Signals are served meanwhile: Ctrl-C raises "interrupted!". msgsnd(2)
+---has no timeout: with one, the queue is looked at every 50 microseconds, and at longer and longer intervals, of up to
+---10 milliseconds. Without one, the kernel wakes the sender at once.
+---System calls: msgsnd(2), nanosleep(2).
+---Errors: EAGAIN (it is full, and the timeout is 0), ETIMEDOUT, EMSGSIZE (more than MSGMAX, or than qbytes), EIDRM,
+---EACCES (the right to write is needed), ENOMEM.
+---@param data string any bytes, also none
+---@param type? integer from 1; default 1
+---@param timeout? number seconds; nil waits for ever, 0 only tries
+---@return true? sent
+---@return string? message
+---@return shm.Errno? code
+function Messages:send(data, type, timeout) end
+
+---Receives a message, whole; waits while there is none. Signals are served meanwhile, and a timeout is as in send. A
+---message that was taken out of the queue when memory ran out is what the next receive returns; if the queue object is
+---collected before, it goes back to the end of the queue.
+---System calls: msgrcv(2), nanosleep(2); msgctl(2) with IPC_STAT for messages above 8192 bytes.
+---Errors: EAGAIN (there is none, and the timeout is 0), ETIMEDOUT, EIDRM, EACCES (the right to read is needed), ENOMEM.
+---@param type? integer 0, the default: the first message; n: the first of type n; -n: the first of the lowest type that
+---  is at most n
+---@param timeout? number|shm.MessagesReceiveOptions seconds; nil waits for ever, 0 only tries
+---@param opts? shm.MessagesReceiveOptions
+---@return string? data
+---@return integer|string|nil type its type; or a message
+---@return shm.Errno? code
+function Messages:receive(type, timeout, opts) end
+
+---Status of the queue.
+---System calls: msgctl(2) with IPC_STAT, or MSG_STAT_ANY without the right to read.
+---Errors: EIDRM.
+---@return shm.MessagesStat? stat
+---@return string? message
+---@return shm.Errno? code
+function Messages:stat() end
+
+---Changes mode, owner, and how many bytes the messages in it may have.
+---System calls: msgctl(2) with IPC_STAT and IPC_SET.
+---Errors: EIDRM, EPERM (it is another's, or qbytes is more than MSGMNB).
+---@param change shm.MessagesChange
+---@return true? changed
+---@return string? message
+---@return shm.Errno? code
+function Messages:set(change) end
+
+---Removes the queue and the messages in it, at once, for all processes: who waits gets EIDRM.
+---System calls: msgctl(2) with IPC_RMID.
+---Errors: EIDRM, EPERM.
+---@return true? removed
+---@return string? message
+---@return shm.Errno? code
+function Messages:remove() end
 
 return shm

@@ -137,6 +137,9 @@ typedef struct shmx_limits {
   uint64_t shmmax, shmmin;         /* bytes of one System V segment */
   uint64_t shmmni;                 /* System V segments in all */
   uint64_t shmall;                 /* pages of all System V segments together */
+  uint64_t msgmax;                 /* bytes of one message of a System V queue */
+  uint64_t msgmnb;                 /* bytes of all messages in one queue */
+  uint64_t msgmni;                 /* System V queues in all */
   uint64_t posix_size, posix_free; /* bytes of /dev/shm: in all, and still to be had */
   uint64_t memory_free;            /* bytes of memory that this process can still have */
   uint64_t memory_limit; /* of the control group that leaves so few; UINT64_MAX for none */

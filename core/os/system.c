@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <sys/ipc.h>
+#include <sys/msg.h>
 #include <sys/shm.h>
 #include <sys/statvfs.h>
 
@@ -46,8 +47,10 @@ int shmx_cpus(void) {
 
 int shmx_limits_get(shmx_limits *limits) {
   struct shminfo info;
+  struct msginfo messages;
   struct statvfs posix = {0};
   if (shmctl(0, IPC_INFO, (struct shmid_ds *)(void *)&info) < 0) return -errno;
+  if (msgctl(0, IPC_INFO, (struct msqid_ds *)(void *)&messages) < 0) return -errno;
   if (statvfs("/dev/shm", &posix) != 0 && errno != ENOENT) return -errno;
   struct shmx_page_room memory = shmx_page_room();
   bool is_unlimited = posix.f_frsize != 0 && posix.f_blocks == 0; /* mounted with size=0 */
@@ -58,6 +61,9 @@ int shmx_limits_get(shmx_limits *limits) {
       .shmmin = info.shmmin,
       .shmmni = info.shmmni,
       .shmall = info.shmall,
+      .msgmax = (uint64_t)messages.msgmax,
+      .msgmnb = (uint64_t)messages.msgmnb,
+      .msgmni = (uint64_t)messages.msgmni,
       .posix_size = is_unlimited ? UINT64_MAX : posix.f_blocks * posix.f_frsize,
       .posix_free = is_unlimited ? UINT64_MAX : posix.f_bavail * posix.f_frsize,
       .memory_free = memory.left,

@@ -15,9 +15,9 @@ local sections = {
     .. "started again, as often as it fails, and ten times a second at most. A worker that ends with 0 has done its "
     .. "work and is not started again. (What systemd and Docker call on-failure.)",
     "Standard output of a worker is buffered by lines. A line of up to 64 KiB is written by one write(2), also if "
-    .. "`io.write` makes it of several parts, so lines of several workers do not mix; on a pipe that holds for lines of "
-    .. "up to 4096 bytes (PIPE_BUF). `io.stdout:setvbuf` in the script takes the place of that: with `no`, each part is "
-    .. "written by itself. Standard error has no buffer: a line is to be written in one string.",
+    .. "`io.write` makes it of several parts, so lines of several workers do not mix; on a pipe that holds for lines "
+    .. "of up to 4096 bytes (PIPE_BUF). `io.stdout:setvbuf` in the script takes the place of that: with `no`, each "
+    .. "part is written by itself. Standard error has no buffer: a line is to be written in one string.",
     "Workers share standard input. Each reads ahead of what it uses, so what one worker has read is lost to the "
     .. "others: one worker should read, and send what it has read through a channel." },
   { "EXIT STATUS", "That of the script; 1 after an error of any kind, also on the command line. With -j, 0 if all "
