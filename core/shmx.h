@@ -41,7 +41,8 @@
  * data/dict.h     keys and values
  * os/object.h     names, options, status: the types
  * os/system.h     ftok, the list of all segments, the machine's limits
- * os/semaphores.h sets of System V semaphores; os/clock.h: deadlines
+ * os/semaphores.h sets of System V semaphores; os/messages.h: its message queues
+ * os/clock.h      deadlines
  * os/posix.h      what a POSIX object may be called; os/sleepers.h: which threads sleep in a segment
  * base/error.h    names and sentences of a status; base/version.h: the version
  */
@@ -63,6 +64,7 @@
 #include "mem/segment.h"
 #include "mem/view.h"
 #include "os/clock.h"
+#include "os/messages.h"
 #include "os/object.h"
 #include "os/posix.h"
 #include "os/sleepers.h"

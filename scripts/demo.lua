@@ -69,7 +69,7 @@ say("   No message is sent: both processes look at the same bytes.\n")
 start("letters_server", "--interval", "0.5", "--count", "10")
 await(letters)
 for _, stat in ipairs(shm.list()) do
-  if stat.key == letters then
+  if stat.backing == "sysv" and stat.key == letters then
     say("   the segment: key 0x%08x, id %d, %d bytes, mode %s, created by process %d",
       letters & 0xffffffff, stat.id, stat.size, stat.mode, stat.cpid)
   end

@@ -1,4 +1,5 @@
 -- shmlua_workers_spec.lua: shmlua -j N: workers share an arena; who crashes, fails, forks, or will not end.
+local shm = require "shm"
 local process = require "spec.support.process"
 local sandbox = require "spec.support.sandbox"
 local uv = require "luv"
@@ -73,9 +74,9 @@ describe("workers", function()
 
   it("are as many as there are cores for auto; the arena is as large as one says", function()
     local result = run("-jauto --arena=1M", [[print(arena:stat().size, worker.count)]])
-    local cores = process.run("nproc", {}).out:match("%d+")
+    local cores = shm.cpus()
     local count = select(2, result.out:gsub("1048576\t" .. cores .. "\n", ""))
-    assert.equal(tonumber(cores), count)
+    assert.equal(cores, count)
     assert.matches("\n67108864\n", "\n" .. run("-j1", "print(arena:stat().size)").out)
   end)
 
@@ -218,6 +219,31 @@ describe("a group", function()
     assert.equal(128 + 9, result.code)
     assert.matches("restarted\nshmlua: worker 1 %(pid %d+%) was killed by SIGKILL %(Killed%)\n$", result.err)
     assert.equal(3, run("-j 2 --restart", "os.exit(3)").code)
+  end)
+
+  it("restarts a worker that fails if --restart=always says so, but none that ends with 0", function()
+    local result = run("-j 2 --restart=always", [[
+      local starts = arena:array("starts", "i32", 2)
+      local start = starts:fetch_add(index, 1)
+      if index == 1 and start == 0 then error "boom" end
+      if index == 1 and start == 1 then os.exit(3) end
+      if index == 1 and start == 2 then crash "KILL" end
+      print("worker", index, start)]])
+    assert.equal(0, result.code)
+    assert.same({ "closed\t1", "closed\t1", "closed\t2", "worker\t1\t3", "worker\t2\t0" }, lines_of(result.out))
+    assert.matches("boom\nstack traceback:.*shmlua: worker 1 %(pid %d+%) failed with exit code 1; it is restarted\n"
+      .. "shmlua: worker 1 %(pid %d+%) failed with exit code 3; it is restarted\n"
+      .. "shmlua: worker 1 %(pid %d+%) was killed by SIGKILL %(Killed%); it is restarted\n$", result.err)
+  end)
+
+  it("ends by a signal while --restart=always restarts a worker again and again", function()
+    local self = start("-j 1 --restart=always", [[print "ready" error "boom"]])
+    for _ = 1, 3 do
+      repeat local line = assert(self:line(), self.err) until line == "ready"
+    end
+    self:kill "sigterm"
+    self:wait()
+    assert.equal(15, self.signal)
   end)
 
   for signal, number in pairs { sigint = 2, sigterm = 15, sighup = 1 } do

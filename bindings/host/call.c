@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static lua_State *interrupted; /* the state that a signal is for */
 static volatile sig_atomic_t stop_signal;
 static bool is_worker, was_stopped;
+static void (*second_handler)(int) = SIG_DFL; /* of SIGINT, while the first one is on its way */
 
 /* ---- signals ---- */
 
@@ -29,7 +31,7 @@ static void interrupt(void) {
 }
 
 static void on_interrupt(int number) {
-  signal(number, SIG_DFL);
+  signal(number, second_handler);
   stop_signal = number;
   interrupt();
 }
@@ -64,6 +66,26 @@ void call_stop_on_signals(lua_State *L) {
 
 int call_stopped_by(void) {
   return was_stopped ? stop_signal : 0;
+}
+
+int call_die_of(int number) {
+  sigset_t set;
+  fflush(NULL);
+  signal(number, SIG_DFL);
+  sigemptyset(&set);
+  sigaddset(&set, number);
+  raise(number);
+  sigprocmask(SIG_UNBLOCK, &set, NULL);
+  return SIGNAL_EXIT + number;
+}
+
+static void end_at_once(int number) {
+  _exit(SIGNAL_EXIT + number);
+}
+
+void call_end_on_signals(void) {
+  second_handler = end_at_once;
+  listen(end_at_once, SA_RESTART);
 }
 
 /* ---- calls ---- */

@@ -2,11 +2,11 @@
  */
 #include "host/options.h"
 #include "lua/shmx_lua.h"
+#include "shmx.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,11 +31,12 @@ const char options_usage[] =
     "  -W                 turn warnings on\n"
     "  --                 stop handling options\n"
     "  -                  stop handling options and execute stdin\n"
-    "  -j N               run the script in N processes (1 to 256, or auto: one a core), which "
+    "  -j N               run the script in N processes (1 to 256, or auto: shm.cpus()), which "
     "have\n"
     "                     shm.worker.arena in common, and shm.worker.index, shm.worker.count\n"
     "  --arena=SIZE       bytes of that arena, or with K, M, G: 64M; taken as they are used\n"
-    "  --restart[=LIMIT]  restart workers that crash, LIMIT times in all\n"
+    "  --restart[=LIMIT]  restart workers that a signal kills, LIMIT times in all\n"
+    "  --restart=always   restart also those that end with an error, or another exit code than 0\n"
     "  --grace=SECONDS    how long workers may take to end before they are killed: 5\n"
     "  --help             show this\n";
 
@@ -62,10 +63,8 @@ static bool refuse_unknown(const struct options *options, const char *what) {
 
 /* ---- numbers ---- */
 
-/* The cores that this process may run on. */
 static int cores(void) {
-  cpu_set_t set;
-  int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  int count = shmx_cpus();
   return count < WORKERS_MAX ? count : WORKERS_MAX;
 }
 
@@ -136,7 +135,9 @@ static bool read_long(struct options *options, const char *argument, bool *for_g
            refuse(options, argument, "is not bytes, at least 8192, or a number with K, M, G or T");
   if ((value = long_value(argument, "--restart")) != NULL) {
     options->restarts = LONG_MAX;
-    return strcmp(argument, "--restart") == 0 || parse_limit(value, &options->restarts) ||
+    options->restart_failed = strcmp(value, "always") == 0;
+    return strcmp(argument, "--restart") == 0 || options->restart_failed ||
+           parse_limit(value, &options->restarts) ||
            refuse(options, argument, "is not a number of restarts");
   }
   if ((value = long_value(argument, "--grace")) != NULL)

@@ -21,10 +21,11 @@ struct options {
   int step_count;
   int script; /* where argv has it, "-" is standard input; argc where there is none */
   bool has_script, executes, interactive, version, no_environment, help;
-  int workers;   /* 0: no workers, but as lua5.4 does */
-  size_t arena;  /* bytes */
-  long restarts; /* how many crashed workers are restarted, in all */
-  double grace;  /* seconds between SIGTERM and SIGKILL */
+  int workers;         /* 0: no workers, but as lua5.4 does */
+  size_t arena;        /* bytes */
+  long restarts;       /* how many workers are restarted, in all */
+  bool restart_failed; /* also such as end with another exit code than 0, not only by a signal */
+  double grace;        /* seconds between SIGTERM and SIGKILL */
 };
 
 /* Reads the command line; false after it has said what is wrong with it. The steps are the caller's

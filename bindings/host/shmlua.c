@@ -3,6 +3,7 @@
  * share an arena. options.c has the command line, script.c a state, repl.c the terminal,
  * supervise.c the workers. Touches lua.h, core.
  */
+#include "host/call.h"
 #include "host/chunk.h"
 #include "host/options.h"
 #include "host/script.h"
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /*
  * Somebody may have closed standard input or output: what is opened next, the memory that all
@@ -64,6 +66,7 @@ static int run(const struct options *options) {
 
 int main(int argc, char **argv) {
   struct options options;
+  if (getpid() == 1) call_end_on_signals();
   int code = options_read(&options, argc, argv) ? run(&options) : EXIT_FAILURE;
   free(options.steps);
   return code;

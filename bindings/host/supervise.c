@@ -17,8 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SIGNAL_EXIT = 128 }; /* and the signal: what a shell makes of a process that was killed */
-
 /* A worker that crashes again and again is not started more often than this: in nanoseconds. */
 #define PACE (SHMX_SECOND / 10)
 
@@ -61,19 +59,22 @@ static void in_forked_child(void) {
   die_with(forking);
 }
 
+/* A line is one write(2), also if the script makes it of parts: so lines of workers do not mix. */
+static void buffer_lines(void) {
+  static char buffer[64 << 10];
+  setvbuf(stdout, buffer, _IOLBF, sizeof buffer);
+}
+
 static _Noreturn void be_worker(const struct group *group, int index) {
   pthread_atfork(remember_parent, NULL, in_forked_child);
   struct worker worker = {index, group->options->workers, group->arena, group->chunk,
                           &group->before};
   pid_t self = getpid();
   signal(SIGCHLD, SIG_DFL);
+  buffer_lines();
   int code = script_run(group->options, &worker);
   int signal_number = call_stopped_by();
-  if (signal_number != 0 && getpid() == self) { /* as if we had not listened */
-    fflush(NULL);
-    signal(signal_number, SIG_DFL);
-    raise(signal_number);
-  }
+  if (signal_number != 0 && getpid() == self) code = call_die_of(signal_number);
   exit(code);
 }
 
@@ -143,31 +144,39 @@ static void start_due(struct group *group) {
 
 /* ---- what becomes of them ---- */
 
-/* In a line: who, what happened, and what is done about it. */
-static void crashed(struct group *group, int i, pid_t pid, int number) {
-  bool may_restart = number != SIGPIPE && group->restarts > 0; /* a pipe stays broken */
+/* How a worker ended, for people. */
+static void describe(int status, char *text, size_t size) {
+  int number = WTERMSIG(status);
   const char *name = sigabbrev_np(number);
-  say(group->options, "worker %d (pid %d) was killed by SIG%s (%s)%s", i + 1, (int)pid,
-      name != NULL ? name : "RT", strsignal(number), may_restart ? "; it is restarted" : "");
-  if (!may_restart) {
-    fail(group, SIGNAL_EXIT + number);
-    return;
-  }
-  struct place *place = &group->places[i];
-  place->due = place->started + PACE;
-  group->restarts--;
+  if (WIFSIGNALED(status))
+    snprintf(text, size, "was killed by SIG%s (%s)", name != NULL ? name : "RT", strsignal(number));
+  else
+    snprintf(text, size, "failed with exit code %d", WEXITSTATUS(status));
 }
 
+static bool may_restart(const struct group *group, int status) {
+  if (group->restarts == 0) return false;
+  if (WIFSIGNALED(status)) return WTERMSIG(status) != SIGPIPE; /* a pipe stays broken */
+  return group->options->restart_failed;
+}
+
+/* A worker that crashed or failed is reported in a line, and restarted, or ends the group. */
 static void ended(struct group *group, int i, int status) {
-  pid_t pid = group->places[i].pid;
-  group->places[i].pid = 0;
-  if (group->stopping) return;
-  if (WIFSIGNALED(status)) {
-    crashed(group, i, pid, WTERMSIG(status));
-  } else if (WEXITSTATUS(status) != 0) {
-    say(group->options, "worker %d (pid %d) failed with exit code %d", i + 1, (int)pid,
-        WEXITSTATUS(status));
-    fail(group, WEXITSTATUS(status));
+  struct place *place = &group->places[i];
+  pid_t pid = place->pid;
+  place->pid = 0;
+  bool succeeded = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  if (group->stopping || succeeded) return;
+  bool restarting = may_restart(group, status);
+  char text[128];
+  describe(status, text, sizeof text);
+  say(group->options, "worker %d (pid %d) %s%s", i + 1, (int)pid, text,
+      restarting ? "; it is restarted" : "");
+  if (restarting) {
+    place->due = place->started + PACE;
+    group->restarts--;
+  } else {
+    fail(group, WIFSIGNALED(status) ? SIGNAL_EXIT + WTERMSIG(status) : WEXITSTATUS(status));
   }
 }
 
@@ -264,17 +273,6 @@ static bool adopt(void) {
   return alone && prctl(PR_SET_CHILD_SUBREAPER, 1) == 0;
 }
 
-/* Ends as the signal would have ended us: so shells know that it was Ctrl-C. */
-static void die_of(int number) {
-  sigset_t set;
-  fflush(NULL);
-  signal(number, SIG_DFL);
-  sigemptyset(&set);
-  sigaddset(&set, number);
-  raise(number);
-  sigprocmask(SIG_UNBLOCK, &set, NULL);
-}
-
 int supervise(const struct options *options, const struct chunk *chunk, shmx_arena *arena) {
   struct group group = {.options = options,
                         .chunk = chunk,
@@ -289,6 +287,5 @@ int supervise(const struct options *options, const struct chunk *chunk, shmx_are
   watch(&group);
   if (adopts) kill_orphans();
   free(group.places);
-  if (group.stopped_by != 0) die_of(group.stopped_by);
-  return group.code;
+  return group.stopped_by != 0 ? call_die_of(group.stopped_by) : group.code;
 }

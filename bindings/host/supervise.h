@@ -11,8 +11,9 @@
 
 /*
  * Runs as many workers as the options say, each with script_run, until all have ended. Returns the
- * exit code: 0, or that of the first that failed, 128 and the signal of one that was killed. Where
- * a signal ended the group, it does not return, but ends the process by that signal.
+ * exit code: 0, or that of the first that failed, 128 and the signal of one that was killed. If a
+ * signal stopped the group, that signal ends this process. As process 1 of a container, which the
+ * kernel keeps from that, it returns 128 and the signal.
  *
  * Nothing that was started is left behind: when this process dies, however, the kernel kills the
  * workers, and what they have forked; what they have started otherwise is killed with the group.

@@ -72,10 +72,11 @@ shmx_arena *larena_check(lua_State *L) {
 
 /* ---- opening and closing ---- */
 
-static int fail_open(lua_State *L, int status, const shmx_arena *arena, const shmx_name *name) {
+static int fail_open(lua_State *L, int status, const shmx_arena *arena, const shmx_name *name,
+                     size_t size) {
   const char *thing = luaL_gsub(L, lerror_push_name(L, name), "segment", "arena");
   if (status == -ETIMEDOUT) return lerror_return_locked(L, thing, arena->held_by);
-  return lerror_return(L, status, thing);
+  return lerror_return_memory(L, status, thing, size);
 }
 
 static size_t check_size(lua_State *L, const shmx_name *name) {
@@ -116,7 +117,7 @@ int larena_open(lua_State *L) {
     lua_gc(L, LUA_GCCOLLECT);
     status = shmx_arena_open(arena, name, size, &options);
   }
-  return status == 0 ? 1 : fail_open(L, status, arena, &name);
+  return status == 0 ? 1 : fail_open(L, status, arena, &name, size);
 }
 
 static int arena_close(lua_State *L) {

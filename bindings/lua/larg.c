@@ -200,18 +200,24 @@ static int64_t check_owner(lua_State *L, int index, const char *name) {
   return number;
 }
 
+bool larg_change_field(lua_State *L, int index, const char *name, shmx_change *change) {
+  if (strcmp(name, "mode") == 0)
+    change->mode = check_mode(L, index);
+  else if (strcmp(name, "uid") == 0)
+    change->uid = check_owner(L, index, name);
+  else if (strcmp(name, "gid") == 0)
+    change->gid = check_owner(L, index, name);
+  else
+    return false;
+  return true;
+}
+
 shmx_change larg_change(lua_State *L, int index) {
   shmx_change change = {-1, -1, -1};
   luaL_checktype(L, index, LUA_TTABLE);
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-    if (strcmp(name, "mode") == 0)
-      change.mode = check_mode(L, index);
-    else if (strcmp(name, "uid") == 0)
-      change.uid = check_owner(L, index, name);
-    else if (strcmp(name, "gid") == 0)
-      change.gid = check_owner(L, index, name);
-    else
+    if (!larg_change_field(L, index, name, &change))
       argerror(L, index, "cannot set '%s'; there are mode, uid, gid", name);
   }
   return change;

@@ -27,6 +27,9 @@ uint32_t larg_creation_mode(lua_State *L, int index);
 /* A table of changes: mode, uid, gid. */
 shmx_change larg_change(lua_State *L, int index);
 
+/* One of these: the value at the top, by its name. False for another name. */
+bool larg_change_field(lua_State *L, int index, const char *name, shmx_change *change);
+
 /* A string without a NUL inside. */
 const char *larg_cstring(lua_State *L, int index, const char *what);
 

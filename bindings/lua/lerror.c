@@ -28,6 +28,26 @@ int lerror_return_locked(lua_State *L, const char *thing, uint32_t holder) {
   return lerror_return_message(L, -ETIMEDOUT);
 }
 
+int lerror_return_memory(lua_State *L, int status, const char *thing, uint64_t bytes) {
+  shmx_limits limits;
+  if (status != -ENOMEM || shmx_limits_get(&limits) != 0 || bytes <= limits.memory_free)
+    return lerror_return(L, status, thing);
+  if (limits.memory_limit != UINT64_MAX)
+    lua_pushfstring(
+        L,
+        "%s was refused memory: out of memory, for it needs %I bytes, and of the %I that "
+        "its control group (a container) may have %I are left; make it smaller, or "
+        "raise that limit",
+        thing, (LUAI_UACINT)bytes, (LUAI_UACINT)limits.memory_limit,
+        (LUAI_UACINT)limits.memory_free);
+  else
+    lua_pushfstring(L,
+                    "%s was refused memory: out of memory, for it needs %I bytes, and the machine "
+                    "has %I left; make it smaller",
+                    thing, (LUAI_UACINT)bytes, (LUAI_UACINT)limits.memory_free);
+  return lerror_return_message(L, status);
+}
+
 int lerror_raise(lua_State *L, int status, const char *thing) {
   return luaL_error(L, "%s %s", thing, shmx_error_text(status));
 }

@@ -24,6 +24,10 @@ int lerror_raise(lua_State *L, int status, const char *thing);
 /* Returns true, or what lerror_return does. */
 int lerror_result(lua_State *L, int status, const char *thing);
 
+/* As lerror_return, for a call that needs so many bytes of memory: with the numbers if it is these
+ * that there is no memory for. */
+int lerror_return_memory(lua_State *L, int status, const char *thing, uint64_t bytes);
+
 /* Pushes what a segment is called in messages, 'segment "/prices"', and returns it. */
 const char *lerror_push_name(lua_State *L, const shmx_name *name);
 

@@ -181,14 +181,19 @@ int lsegment_remove(lua_State *L) {
 
 static int segment_resize(lua_State *L) {
   shmx_segment *segment = lsegment_check_attached(L);
-  int status = shmx_segment_resize(segment, larg_size(L, 2));
-  if (status == -EROFS) return lerror_raise(L, status, lsegment_push_name(L, segment));
-  return result(L, segment, status);
+  size_t former = segment->object.size, size = larg_size(L, 2);
+  int status = shmx_segment_resize(segment, size);
+  if (status == 0) return result(L, segment, status);
+  const char *thing = lsegment_push_name(L, segment);
+  if (status == -EROFS) return lerror_raise(L, status, thing);
+  return lerror_return_memory(L, status, thing, size > former ? size - former : 0);
 }
 
 static int segment_mlock(lua_State *L) {
   shmx_segment *segment = lsegment_check_attached(L);
-  return result(L, segment, shmx_segment_mlock(segment));
+  int status = shmx_segment_mlock(segment);
+  if (status == 0) return result(L, segment, status);
+  return lerror_return_memory(L, status, lsegment_push_name(L, segment), segment->object.size);
 }
 
 static int segment_munlock(lua_State *L) {

@@ -6,6 +6,7 @@
 #include "lua/larg.h"
 #include "lua/lerror.h"
 #include "lua/llayout.h"
+#include "lua/lmessages.h"
 #include "lua/lrecord.h"
 #include "lua/lsegment.h"
 #include "lua/lsemaphores.h"
@@ -18,11 +19,11 @@
 /* ---- segments ---- */
 
 /* The handle is at the top. An address within a page is misuse; else the world has refused. */
-static int finish(lua_State *L, int status, const shmx_name *name) {
+static int finish(lua_State *L, int status, const shmx_name *name, size_t size) {
   if (status == 0) return 1;
   const char *thing = lerror_push_name(L, name);
   return status == -EADDRNOTAVAIL ? lerror_raise(L, status, thing)
-                                  : lerror_return(L, status, thing);
+                                  : lerror_return_memory(L, status, thing, size);
 }
 
 typedef int make_function(shmx_segment *, shmx_name, size_t, const shmx_options *);
@@ -33,7 +34,7 @@ static int make(lua_State *L, make_function *function) {
     luaL_argerror(L, 1, "an id is given by the system to a segment that exists; use attach");
   size_t size = larg_size(L, 2);
   shmx_options options = larg_options(L, 3, true);
-  return finish(L, function(lsegment_new(L), name, size, &options), &name);
+  return finish(L, function(lsegment_new(L), name, size, &options), &name, size);
 }
 
 static int shm_create(lua_State *L) {
@@ -57,7 +58,7 @@ static shmx_name check_findable(lua_State *L) {
 static int shm_attach(lua_State *L) {
   shmx_name name = check_findable(L);
   shmx_options options = larg_options(L, 2, false);
-  return finish(L, shmx_segment_attach(lsegment_new(L), name, &options), &name);
+  return finish(L, shmx_segment_attach(lsegment_new(L), name, &options), &name, 0);
 }
 
 static int shm_remove(lua_State *L) {
@@ -93,24 +94,55 @@ static int shm_ftok(lua_State *L) {
 
 enum { MOST_LOOKS = 10 }; /* somebody creates segments faster than we look: so be it */
 
-/* The list is collected into a userdata first: pushing tables may raise. */
-static int shm_list(lua_State *L) {
+/* Segments and objects into the table at 1. They are collected into a userdata first: pushing
+ * tables may raise. */
+static int add_segments(lua_State *L) {
   shmx_stat *list = NULL;
   size_t room = 0, count = 0;
   for (int looks = 0; looks < MOST_LOOKS; looks++) {
     int status = shmx_list(list, room, &count);
-    if (status != 0) return lerror_return(L, status, "the list of segments");
+    if (status != 0) return status;
     if (count <= room) break;
     room = count + count / 8; /* others may create some meanwhile */
-    lua_settop(L, 0);
+    lua_settop(L, 1);
     list = lua_newuserdatauv(L, room * sizeof *list, 0);
     count = 0;
   }
-  lua_createtable(L, (int)count, 0);
   for (size_t i = 0; i < count; i++) {
     lsegment_push_stat(L, &list[i]);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
+    lua_rawseti(L, 1, (lua_Integer)i + 1);
   }
+  return 0;
+}
+
+/* Message queues behind them. */
+static int add_queues(lua_State *L) {
+  shmx_messages_stat *list = NULL;
+  size_t room = 0, count = 0;
+  lua_Integer before = (lua_Integer)lua_rawlen(L, 1);
+  for (int looks = 0; looks < MOST_LOOKS; looks++) {
+    int status = shmx_messages_list(list, room, &count);
+    if (status != 0) return status;
+    if (count <= room) break;
+    room = count + count / 8;
+    lua_settop(L, 1);
+    list = lua_newuserdatauv(L, room * sizeof *list, 0);
+    count = 0;
+  }
+  for (size_t i = 0; i < count; i++) {
+    lmessages_push_stat(L, &list[i]);
+    lua_rawseti(L, 1, before + (lua_Integer)i + 1);
+  }
+  return 0;
+}
+
+static int shm_list(lua_State *L) {
+  lua_settop(L, 0);
+  lua_newtable(L);
+  int status = add_segments(L);
+  if (status == 0) status = add_queues(L);
+  if (status != 0) return lerror_return(L, status, "the list of segments");
+  lua_settop(L, 1);
   return 1;
 }
 
@@ -124,15 +156,25 @@ static int shm_limits(lua_State *L) {
   shmx_limits limits;
   int status = shmx_limits_get(&limits);
   if (status != 0) return lerror_return(L, status, "the list of limits");
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 13);
   set_limit(L, "page_size", limits.page_size);
   set_limit(L, "huge_page_size", limits.huge_page_size);
   set_limit(L, "shmmax", limits.shmmax);
   set_limit(L, "shmmin", limits.shmmin);
   set_limit(L, "shmmni", limits.shmmni);
   set_limit(L, "shmall", limits.shmall);
+  set_limit(L, "msgmax", limits.msgmax);
+  set_limit(L, "msgmnb", limits.msgmnb);
+  set_limit(L, "msgmni", limits.msgmni);
   set_limit(L, "posix_size", limits.posix_size);
   set_limit(L, "posix_free", limits.posix_free);
+  set_limit(L, "memory_free", limits.memory_free);
+  set_limit(L, "memory_limit", limits.memory_limit);
+  return 1;
+}
+
+static int shm_cpus(lua_State *L) {
+  lua_pushinteger(L, shmx_cpus());
   return 1;
 }
 
@@ -146,9 +188,11 @@ static const luaL_Reg functions[] = {
     {"ftok", shm_ftok},
     {"list", shm_list},
     {"limits", shm_limits},
+    {"cpus", shm_cpus},
     {"record", llayout_define},
     {"arena", larena_open},
     {"semaphores", lsemaphores_open},
+    {"messages", lmessages_open},
     {NULL, NULL},
 };
 
@@ -160,6 +204,7 @@ int luaopen_shm(lua_State *L) {
   lrecord_register(L);
   larena_register(L);
   lsemaphores_register(L);
+  lmessages_register(L);
   luaL_newlib(L, functions);
   lua_pushinteger(L, SHMX_PRIVATE);
   lua_setfield(L, -2, "PRIVATE");

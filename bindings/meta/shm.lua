@@ -47,7 +47,9 @@
 ---@field mode? shm.Mode exactly these permission bits, whatever the umask; default `"0600"`
 ---@field huge? boolean huge pages (SHM_HUGETLB, MFD_HUGETLB); not for POSIX objects
 ---@field reserve? boolean false takes memory at first touch (SHM_NORESERVE); default true: all at creation,
----  so that a full machine is ENOSPC or ENOMEM here and not EFAULT later
+---  so that a full machine is ENOSPC or ENOMEM here and not EFAULT later, and a full container (control group) is
+---  ENOMEM here, with the numbers, and not SIGKILL. System V takes memory at first touch in any case, unless
+---  `populate` says otherwise
 ---@field owned? boolean remove the name when the process that created it closes it or ends (by its last
 ---  line, an error or os.exit; a signal that kills it leaves the name); never in a forked child, and not
 ---  where open has found what another created
@@ -65,8 +67,9 @@
 ---@field cuid? integer System V: creator
 ---@field cgid? integer System V: group of the creator
 ---@field cpid? integer System V: process that created it
----@field creator_lives? boolean System V: the process cpid lives, and began before the segment did; nil where that
----  process is of another PID namespace
+---@field creator_lives? boolean System V: false if no process has the number cpid. If another process has got the
+---  number since, the creator counts as alive: in doubt, `shm rm --orphans` removes nothing. nil if cpid is of another
+---  PID namespace
 ---@field lpid? integer System V: process that attached or detached last
 ---@field nattch? integer System V: how often it is attached, in all processes
 ---@field atime integer seconds since 1970; System V: last attach (0: never); others: last access
@@ -95,8 +98,15 @@
 ---@field shmmin integer SHMMIN: bytes of one System V segment, at least
 ---@field shmmni integer SHMMNI: System V segments in all
 ---@field shmall integer SHMALL: pages of all System V segments together
+---@field msgmax integer MSGMAX: bytes of one message of a System V queue, at most
+---@field msgmnb integer MSGMNB: bytes of all messages in one queue, unless `queue:set` has changed that
+---@field msgmni integer MSGMNI: System V message queues in all
 ---@field posix_size integer bytes of /dev/shm
 ---@field posix_free integer bytes of /dev/shm that are free
+---@field memory_free integer bytes of memory that this process can still have: the least of what the machine and each
+---  of its control groups leave, page cache and swap counted as free. Touching more can be SIGKILL
+---@field memory_limit integer bytes that the control group may have (memory.max, memory.limit_in_bytes) which leaves
+---  least; math.maxinteger if the machine itself leaves least
 
 ---What `segment:set` changes; a field left out stays.
 ---@class shm.Change
@@ -410,21 +420,30 @@ function shm.write(segment, data, offset) end
 ---@return shm.Errno? code
 function shm.ftok(path, project) end
 
----All System V segments of this machine, then all POSIX objects by name.
----System calls: shmctl(2) with SHM_STAT_ANY; readdir(3) and stat(2) on /dev/shm.
+---All System V segments of this machine, then all POSIX objects by name, then all System V message queues, whose
+---`backing` is `"messages"`.
+---System calls: shmctl(2) with SHM_STAT_ANY; readdir(3) and stat(2) on /dev/shm; msgctl(2) with MSG_STAT_ANY.
 ---Errors: EACCES, ENOMEM.
----@return shm.Stat[]? list
+---@return (shm.Stat|shm.MessagesStat)[]? list
 ---@return string? message
 ---@return shm.Errno? code
 function shm.list() end
 
 ---Limits of this machine.
----System calls: sysconf(3), shmctl(2) with IPC_INFO, statvfs(3); /proc/meminfo.
+---System calls: sysconf(3), shmctl(2) with IPC_INFO, statvfs(3); /proc/meminfo, cgroups(7).
 ---Errors: EACCES.
 ---@return shm.Limits? limits
 ---@return string? message
 ---@return shm.Errno? code
 function shm.limits() end
+
+---How many processors' work this process can do: as many as it may run on, or fewer if one of its control groups (a
+---container) has a quota of processor time. A quota of 1.5 processors counts as 2, for with 1 a part of it would stay
+---unused. `shmlua -j auto` starts as many workers.
+---System calls: sched_getaffinity(2); cgroups(7): cpu.max, cpu.cfs_quota_us, of all levels.
+---Errors: none.
+---@return integer count at least 1
+function shm.cpus() end
 
 ---Copies a string into the segment. The copy is not atomic: who reads at the same time may see a part.
 ---System calls: none; it is a copy of memory.
@@ -1766,5 +1785,110 @@ function Semaphores:stat() end
 ---@return string? message
 ---@return shm.Errno? code
 function Semaphores:remove() end
+
+
+---Options of `shm.messages`.
+---@class shm.MessagesOptions
+---@field mode? shm.Mode exactly these permission bits, whatever the umask; default `"0600"`
+---@field create? boolean default true; false: the queue must exist, else ENOENT
+
+---Status of a message queue.
+---@class shm.MessagesStat
+---@field backing "messages"
+---@field key integer signed as C's key_t; 0 is IPC_PRIVATE
+---@field id integer
+---@field size integer bytes of the messages in it, as cbytes
+---@field mode string permission bits, octal: `"0600"`
+---@field uid integer owner
+---@field gid integer group of the owner
+---@field cuid integer creator
+---@field cgid integer group of the creator
+---@field qnum integer messages in it
+---@field cbytes integer bytes of the messages in it
+---@field qbytes integer bytes that the messages in it may have: MSGMNB, unless `set` has changed it
+---@field lspid integer the process that sent last; 0 for none, and for one of another PID namespace
+---@field lrpid integer the process that received last, as lspid
+---@field stime integer seconds since 1970: the last send; 0 for never
+---@field rtime integer the last receive; 0 for never
+---@field ctime integer creation, or the last change by `set`
+---@field removed boolean false: what is removed is gone
+
+---What `queue:set` changes; a field left out stays.
+---@class shm.MessagesChange: shm.Change
+---@field qbytes? integer bytes that the messages in it may have; more than MSGMNB only root may say
+
+---What `queue:receive` takes in place of its last argument, or behind it.
+---@class shm.MessagesReceiveOptions
+---@field except? boolean any type but the one given, which is at least 1 (MSG_EXCEPT)
+
+---A System V message queue: messages that the kernel keeps, each with a type, in the order in which they were sent. C
+---programs share it by msgsnd(2) and msgrcv(2). (Between Lua programs, `arena:channel` carries tables, too, and needs
+---no system call for a message.) tostring says what it is. The queue lives until somebody removes it; the handle holds
+---nothing of the system, and collecting it removes nothing. It works in a forked child.
+---@class shm.Messages
+local Messages = {}
+
+---Opens a message queue, or creates it; several processes that call it at once get the same queue.
+---System calls: msgget(2), msgctl(2) with IPC_STAT.
+---Errors: ENOENT (no such id; or no such key, and `create` is false), ENOSPC (MSGMNI), ENOMEM.
+---@param key integer|{id: integer} a key, `shm.PRIVATE` for a new queue without one, or `{id=n}` for one that exists
+---@param opts? shm.MessagesOptions
+---@return shm.Messages? queue
+---@return string? message
+---@return shm.Errno? code
+function shm.messages(key, opts) end
+
+---Sends a message; waits while the queue is full. Signals are served meanwhile: Ctrl-C raises "interrupted!". msgsnd(2)
+---has no timeout: with one, the queue is looked at every 50 microseconds, and at longer and longer intervals, of up to
+---10 milliseconds. Without one, the kernel wakes the sender at once.
+---System calls: msgsnd(2), nanosleep(2).
+---Errors: EAGAIN (it is full, and the timeout is 0), ETIMEDOUT, EMSGSIZE (more than MSGMAX, or than qbytes), EIDRM,
+---EACCES (the right to write is needed), ENOMEM.
+---@param data string any bytes, also none
+---@param type? integer from 1; default 1
+---@param timeout? number seconds; nil waits for ever, 0 only tries
+---@return true? sent
+---@return string? message
+---@return shm.Errno? code
+function Messages:send(data, type, timeout) end
+
+---Receives a message, whole; waits while there is none. Signals are served meanwhile, and a timeout is as in send. A
+---message that was taken out of the queue when memory ran out is what the next receive returns; if the queue object is
+---collected before, it goes back to the end of the queue.
+---System calls: msgrcv(2), nanosleep(2); msgctl(2) with IPC_STAT for messages above 8192 bytes.
+---Errors: EAGAIN (there is none, and the timeout is 0), ETIMEDOUT, EIDRM, EACCES (the right to read is needed), ENOMEM.
+---@param type? integer 0, the default: the first message; n: the first of type n; -n: the first of the lowest type that
+---  is at most n
+---@param timeout? number|shm.MessagesReceiveOptions seconds; nil waits for ever, 0 only tries
+---@param opts? shm.MessagesReceiveOptions
+---@return string? data
+---@return integer|string|nil type its type; or a message
+---@return shm.Errno? code
+function Messages:receive(type, timeout, opts) end
+
+---Status of the queue.
+---System calls: msgctl(2) with IPC_STAT, or MSG_STAT_ANY without the right to read.
+---Errors: EIDRM.
+---@return shm.MessagesStat? stat
+---@return string? message
+---@return shm.Errno? code
+function Messages:stat() end
+
+---Changes mode, owner, and how many bytes the messages in it may have.
+---System calls: msgctl(2) with IPC_STAT and IPC_SET.
+---Errors: EIDRM, EPERM (it is another's, or qbytes is more than MSGMNB).
+---@param change shm.MessagesChange
+---@return true? changed
+---@return string? message
+---@return shm.Errno? code
+function Messages:set(change) end
+
+---Removes the queue and the messages in it, at once, for all processes: who waits gets EIDRM.
+---System calls: msgctl(2) with IPC_RMID.
+---Errors: EIDRM, EPERM.
+---@return true? removed
+---@return string? message
+---@return shm.Errno? code
+function Messages:remove() end
 
 return shm

@@ -43,13 +43,23 @@ static void begin(shmx_segment *segment, shmx_name name) {
       .object = {.backing = name.backing, .id = SHMX_NO_ID, .fd = -1, .live = &always}};
 }
 
+/* Is there memory for the pages that are not there yet? A segment of System V says of none. */
+static int check_room(const shmx_segment *segment, bool is_new) {
+  shmx_stat stat;
+  if (segment->object.huge || backing_of(segment)->stat(&segment->object, &stat) != 0) return 0;
+  uint64_t there = (uint64_t)stat.allocated;
+  if (stat.allocated < 0) there = is_new ? 0 : stat.size;
+  return there < stat.size ? shmx_page_check(stat.size - there) : 0;
+}
+
 /* What every new mapping gets, whatever its backing. */
-static int finish(shmx_segment *segment, const shmx_options *options) {
+static int finish(shmx_segment *segment, const shmx_options *options, bool is_new) {
   shmx_object *object = &segment->object;
   object->watch = shmx_watch_start(object->data, object->length, object->readonly);
   if (object->watch == NULL) return -ENOMEM;
   int status = 0;
-  if (options->flags & SHMX_POPULATE) status = shmx_page_populate(object);
+  if (options->flags & (SHMX_POPULATE | SHMX_MLOCK)) status = check_room(segment, is_new);
+  if (status == 0 && options->flags & SHMX_POPULATE) status = shmx_page_populate(object);
   if (status == 0 && options->flags & SHMX_MLOCK) status = shmx_segment_mlock(segment);
   return status;
 }
@@ -75,7 +85,7 @@ int shmx_segment_create(shmx_segment *segment, shmx_name name, size_t size,
     segment->object.data = NULL;
     return status;
   }
-  status = finish(segment, &options);
+  status = finish(segment, &options, true);
   if (status == 0) status = publish(segment, &options);
   if (status != 0) {
     backing_of(segment)->remove(&segment->object); /* System V has it under its key by now */
@@ -95,7 +105,7 @@ int shmx_segment_attach(shmx_segment *segment, shmx_name name, const shmx_option
     segment->object.data = NULL;
     return status;
   }
-  status = finish(segment, &options);
+  status = finish(segment, &options, false);
   if (status != 0) shmx_segment_detach(segment);
   return status;
 }
@@ -202,7 +212,8 @@ int shmx_segment_resize(shmx_segment *segment, size_t size) {
 
 int shmx_segment_mlock(shmx_segment *segment) {
   if (segment->object.data == NULL) return -EBADF;
-  return backing_of(segment)->lock(&segment->object, true);
+  int status = check_room(segment, false);
+  return status == 0 ? backing_of(segment)->lock(&segment->object, true) : status;
 }
 
 int shmx_segment_munlock(shmx_segment *segment) {

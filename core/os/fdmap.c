@@ -12,12 +12,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* Is there as much? The kernel would zero page after page first, and kill somebody at the end. */
-static int check_room(int fd, size_t more) {
+/* Is there as much in the file system? The kernel would zero page after page first. */
+static int check_space(int fd, size_t more) {
   struct statvfs room;
+  if (more < SHMX_FDMAP_LARGE) return 0;
   if (fstatvfs(fd, &room) != 0) return -errno;
-  if (room.f_blocks != 0 && more / room.f_frsize > room.f_bavail) return -ENOSPC;
-  return more > shmx_page_available() ? -ENOMEM : 0;
+  return room.f_blocks != 0 && more / room.f_frsize > room.f_bavail ? -ENOSPC : 0;
 }
 
 /* Past this limit the kernel would answer with SIGXFSZ, which ends a process. */
@@ -50,7 +50,8 @@ void shmx_fdmap_take_back(int fd, size_t former, size_t size) {
 
 int shmx_fdmap_reserve(int fd, size_t former, size_t size) {
   if (is_above_limit(size)) return -EFBIG;
-  int status = size - former >= SHMX_FDMAP_LARGE ? check_room(fd, size - former) : 0;
+  int status = check_space(fd, size - former);
+  if (status == 0) status = shmx_page_check(size - former);
   return status != 0 ? status : allocate(fd, former, size);
 }
 

@@ -113,16 +113,16 @@ typedef struct shmx_stat {
   int64_t allocated;             /* bytes of memory it holds now (POSIX, memfd) */
   int64_t nattch;                /* attached mappings, machine-wide (System V) */
   int64_t cpid, lpid;            /* who created it; who attached or detached last (System V) */
-  int creator_lives;             /* 0 or 1: does cpid live (System V; not of another container) */
-  int64_t atime, dtime, ctime;   /* seconds since 1970, 0 for never; System V: last attach, last */
-  int64_t mtime;                 /* detach, last change by IPC_SET; others: as in stat(2) */
-  int64_t uid, gid;              /* owner */
-  int64_t cuid, cgid;            /* creator (System V) */
-  int64_t seq;                   /* sequence number in its slot of the kernel's table (System V) */
-  int64_t ino;                   /* inode (POSIX, memfd) */
-  uint32_t mode;                 /* permission bits */
-  bool removed;                  /* its name is gone; it lives until the last detach */
-  bool locked;                   /* SHM_LOCK is in force (System V) */
+  int creator_lives;           /* 0 or 1: does a process have cpid (System V, own PID namespace) */
+  int64_t atime, dtime, ctime; /* seconds since 1970, 0 for never; System V: last attach, last */
+  int64_t mtime;               /* detach, last change by IPC_SET; others: as in stat(2) */
+  int64_t uid, gid;            /* owner */
+  int64_t cuid, cgid;          /* creator (System V) */
+  int64_t seq;                 /* sequence number in its slot of the kernel's table (System V) */
+  int64_t ino;                 /* inode (POSIX, memfd) */
+  uint32_t mode;               /* permission bits */
+  bool removed;                /* its name is gone; it lives until the last detach */
+  bool locked;                 /* SHM_LOCK is in force (System V) */
 } shmx_stat;
 
 /* What shmx_segment_set changes; -1 leaves a field as it is. */
@@ -137,7 +137,12 @@ typedef struct shmx_limits {
   uint64_t shmmax, shmmin;         /* bytes of one System V segment */
   uint64_t shmmni;                 /* System V segments in all */
   uint64_t shmall;                 /* pages of all System V segments together */
+  uint64_t msgmax;                 /* bytes of one message of a System V queue */
+  uint64_t msgmnb;                 /* bytes of all messages in one queue */
+  uint64_t msgmni;                 /* System V queues in all */
   uint64_t posix_size, posix_free; /* bytes of /dev/shm: in all, and still to be had */
+  uint64_t memory_free;            /* bytes of memory that this process can still have */
+  uint64_t memory_limit; /* of the control group that leaves so few; UINT64_MAX for none */
 } shmx_limits;
 
 #endif

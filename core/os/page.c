@@ -1,9 +1,11 @@
 /* page.c: sysconf(3), /proc/meminfo, madvise(2). Touches base. */
 #include "os/page.h"
+#include "os/cgroup.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,10 +31,40 @@ static void read_sizes(void) {
   huge_page_size = meminfo("Hugepagesize", 0);
 }
 
-uint64_t shmx_page_available(void) {
-  uint64_t available = meminfo("MemAvailable", UINT64_MAX);
-  return available == UINT64_MAX ? available : available + meminfo("SwapFree", 0);
+/* ---- how much is left ---- */
+
+/* The group pays for what the kernel needs beside: to know where the pages are, and in lots for
+ * each processor. */
+static uint64_t without_overhead(uint64_t left) {
+  uint64_t overhead = left / 64 + (1 << 20);
+  return left > overhead ? left - overhead : 0;
 }
+
+struct shmx_page_room shmx_page_room(void) {
+  uint64_t available = meminfo("MemAvailable", UINT64_MAX), swap = meminfo("SwapFree", 0);
+  if (available != UINT64_MAX) available += swap;
+  struct shmx_cgroup_memory group = shmx_cgroup_memory("", swap);
+  if (group.limit != UINT64_MAX) group.left = without_overhead(group.left);
+  if (available < group.left) return (struct shmx_page_room){available, UINT64_MAX};
+  return (struct shmx_page_room){group.left, group.limit};
+}
+
+/* A look costs a tenth of a millisecond, which is little beside the zeroing of so many bytes. */
+enum { LOOK = 4 << 20 };
+
+int shmx_page_check(uint64_t more) {
+  static _Atomic int64_t credit = LOOK / 4; /* bytes that may be taken without a look */
+  if (more < LOOK) {
+    int64_t small = (int64_t)more;
+    if (atomic_fetch_sub_explicit(&credit, small, memory_order_relaxed) >= small) return 0;
+  }
+  uint64_t left = shmx_page_room().left;
+  uint64_t next = more < left ? (left - more) / 4 : 0; /* others take from it, too */
+  atomic_store_explicit(&credit, next < LOOK ? (int64_t)next : LOOK, memory_order_relaxed);
+  return more > left ? -ENOMEM : 0;
+}
+
+/* ---- pages ---- */
 
 size_t shmx_page_size(bool huge) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -7,11 +7,20 @@
 /* Bytes of a page; of a default huge page (0 where the kernel has none). Read once. */
 size_t shmx_page_size(bool huge);
 
+/* Bytes of memory that this process can still have; UINT64_MAX where nothing says so. */
+struct shmx_page_room {
+  uint64_t left;  /* the least of what the machine and each control group of the process leave */
+  uint64_t limit; /* of the control group that leaves least; UINT64_MAX where the machine does */
+};
+
+/* MemAvailable and SwapFree of /proc/meminfo; os/cgroup.h. */
+struct shmx_page_room shmx_page_room(void);
+
 /*
- * Bytes that the machine can still give without swapping programs out: MemAvailable and SwapFree
- * of /proc/meminfo; UINT64_MAX where they cannot be read.
+ * Is there room for so many bytes more? Else -ENOMEM: the kernel would take page after page, and
+ * kill a process at the end. Of small amounts the sum is looked at, now and then.
  */
-uint64_t shmx_page_available(void);
+int shmx_page_check(uint64_t more);
 
 /* Faults in every page of a mapping, so that later accesses do not (MADV_POPULATE_*, Linux 5.14).
  */

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 _Thread_local struct shmx_self shmx_this_thread;
@@ -126,17 +125,20 @@ bool shmx_process_lives(shmx_task process) {
   return lives(process, true);
 }
 
-bool shmx_process_is_old(int64_t number, int64_t time) {
-  enum { SLACK = 2 }; /* seconds: both times are rounded */
+/* The /proc of another PID namespace numbers processes in its own way. */
+static bool proc_is_ours(void) {
+  char text[16], own[16];
+  ssize_t length = readlink("/proc/self", text, sizeof text);
+  int expected = snprintf(own, sizeof own, "%d", (int)getpid());
+  return length == expected && memcmp(text, own, (size_t)expected) == 0;
+}
+
+bool shmx_process_number_lives(int64_t number) {
   struct status status;
   if (!in_use((uint32_t)number)) return false;
   if (!read_status((uint32_t)number, &status)) return true;
-  if (status.state == 'Z' || status.state == 'X') return status.threads > 1;
-  struct timespec now, since_boot;
-  clock_gettime(CLOCK_REALTIME, &now);
-  clock_gettime(CLOCK_BOOTTIME, &since_boot);
-  int64_t began = now.tv_sec - since_boot.tv_sec + status.start / sysconf(_SC_CLK_TCK);
-  return began <= time + SLACK;
+  bool ended = (status.state == 'Z' || status.state == 'X') && status.threads <= 1;
+  return !ended || !proc_is_ours();
 }
 
 uint32_t shmx_task_process(shmx_task task) {

@@ -55,9 +55,12 @@ bool shmx_task_lives(shmx_task task);
 /* Does a process live, as long as any of its threads does? */
 bool shmx_process_lives(shmx_task process);
 
-/* Is there a process of this number that began by then, in seconds since 1970? One that began later
- * has its number from another. Not sure, it says yes. */
-bool shmx_process_is_old(int64_t number, int64_t time);
+/*
+ * Has any process, or thread, this number? False only if that is certain. Whether the process is
+ * the one that had the number at some time cannot be known: the kernel keeps that time by the wall
+ * clock, which may have been stepped since. A zombie whose threads have all ended has no number.
+ */
+bool shmx_process_number_lives(int64_t number);
 
 /* The process that a thread is of, for messages; its own number where that cannot be seen. */
 uint32_t shmx_task_process(shmx_task task);

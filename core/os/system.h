@@ -29,10 +29,19 @@ SHMX_API int shmx_ftok(const char *path, int project, int32_t *key);
 SHMX_API int shmx_list(shmx_stat *list, size_t room, size_t *count);
 
 /*
- * The machine's limits: sysconf(3), shmctl(2) with IPC_INFO, /proc/meminfo, statvfs(3).
+ * The machine's limits: sysconf(3), shmctl(2) with IPC_INFO, /proc/meminfo, statvfs(3); and those
+ * of the control groups of this process, cgroups(7).
  * Returns 0, or a negative errno. Does not block; thread-safe; fork-safe.
  */
 SHMX_API int shmx_limits_get(shmx_limits *limits);
+
+/*
+ * How many processors' work this process can do: those that it may run on (sched_getaffinity(2)),
+ * or less where a control group has a quota of time (cpu.max, cpu.cfs_quota_us; of all levels). A
+ * quota of 1.5 processors is 2: with one less a part of it would stay unused. At least 1.
+ * Does not block; thread-safe; fork-safe.
+ */
+SHMX_API int shmx_cpus(void);
 
 SHMX_END_DECLS
 

@@ -128,7 +128,7 @@ static void fill_in(shmx_stat *stat, int id, const struct shmid_ds *ds) {
       .nattch = (int64_t)ds->shm_nattch,
       .cpid = ds->shm_cpid,
       .lpid = ds->shm_lpid,
-      .creator_lives = ds->shm_cpid > 0 ? shmx_process_is_old(ds->shm_cpid, ds->shm_ctime) : -1,
+      .creator_lives = ds->shm_cpid > 0 ? shmx_process_number_lives(ds->shm_cpid) : -1,
       .atime = ds->shm_atime,
       .dtime = ds->shm_dtime,
       .ctime = ds->shm_ctime,

@@ -7,7 +7,8 @@ commandline.commands = { "ls", "stat", "create", "read", "write", "rm", "watch",
 
 -- What holds for all commands: at the end of --help, and sections of the man page.
 commandline.notes = {
-  { "NAMES", "A NAME is /name (POSIX), a key (System V: 13, 0x0000000d) or an identifier (id=4). A SIZE is bytes, or "
+  { "NAMES", "A NAME is /name (POSIX), a key (System V: 13, 0x0000000d) or an identifier (id=4). mq:13 and "
+    .. "mq:id=4 are message queues; ls, stat and rm know them. A SIZE is bytes, or "
     .. "64K, 1M, 2G." },
   { "EXIT STATUS", "Exit codes: 0 done, 1 failed (one line on standard error says why), 2 the command line cannot be "
     .. "meant." },

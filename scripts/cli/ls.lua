@@ -1,9 +1,9 @@
--- ls.lua: `shm ls`: System V segments and POSIX objects in one table.
+-- ls.lua: `shm ls`: System V segments, POSIX objects and System V message queues in one table.
 local json = require "cli.json"
 local output = require "cli.output"
 local segments = require "cli.segments"
 
-local ls = { summary = "List shared memory: System V segments and POSIX objects." }
+local ls = { summary = "List shared memory: System V segments and POSIX objects; and message queues." }
 
 ls.example = "shm ls --json | jq '.[] | select(.orphan) | .size'"
 

@@ -26,11 +26,12 @@ function names.printable(text)
   return utf8.len(text) and text or (text:gsub("[\128-\255]", escape))
 end
 
--- What a status is of, so that the command line takes it: "/name", "0x0000000d", "id=4".
+-- What a status is of, so that the command line takes it: "/name", "0x0000000d", "id=4", "mq:0x0000000d".
 function names.of(stat)
   if stat.name then return stat.name end
-  if stat.key ~= 0 then return ("0x%08x"):format(stat.key & 0xffffffff) end
-  return "id=" .. stat.id
+  local prefix = stat.backing == "messages" and "mq:" or ""
+  if stat.key ~= 0 then return prefix .. ("0x%08x"):format(stat.key & 0xffffffff) end
+  return prefix .. "id=" .. stat.id
 end
 
 -- As the module takes it; a System V segment by its identifier, which a removed one still has.

@@ -1,8 +1,9 @@
--- segments.lua: all segments of the machine, with what is known of each: for ls, top and rm.
+-- segments.lua: all segments of the machine, with what is known of each, and message queues: for ls, top and rm.
 local format = require "cli.format"
 local names = require "cli.names"
 local problem = require "cli.problem"
 local processes = require "cli.processes"
+local queues = require "cli.queues"
 local shm = require "shm"
 
 local segments = {}
@@ -10,6 +11,7 @@ local segments = {}
 -- Is there an arena in it? true and an inspection; true (one that cannot be looked into); false; nil: not known,
 -- since we may not look.
 function segments.look(stat)
+  if stat.backing == "messages" then return false end
   local segment <close> = shm.attach(names.handle(stat), { readonly = true })
   if not segment then return nil end
   local inspection, _, code = segment:inspect()
@@ -39,7 +41,7 @@ function segments.list()
   local list, inspections, mapped = problem.check(shm.list()), {}, nil
   for _, stat in ipairs(list) do
     if stat.name then mapped = mapped or processes.mapped() end
-    stat.attached = stat.nattch or mapped[stat.ino] or 0
+    stat.attached = stat.nattch or stat.ino and (mapped[stat.ino] or 0) -- a message queue has no memory to attach to
   end
   for _, stat in ipairs(list) do
     stat.arena, inspections[stat] = segments.look(stat)
@@ -55,6 +57,7 @@ end
 -- attaching changes nothing of it.
 function segments.find(name)
   for _, stat in ipairs(problem.check(shm.list())) do
+    if stat.backing == "messages" then return nil end -- they come last
     local is_it = type(name) == "table" and stat.id == name.id or stat.name == name
       or math.type(name) and stat.key and stat.key & 0xffffffff == name
     if is_it then return stat end
@@ -62,6 +65,7 @@ function segments.find(name)
 end
 
 local function notes(stat, inspection)
+  if stat.backing == "messages" then return queues.note(stat) end
   local list = { stat.orphan and "orphan" or nil }
   if inspection then
     list[#list + 1] = "arena, " .. format.many(#inspection.objects, "object")
@@ -86,7 +90,7 @@ local function row(stat, inspection)
   local is_private = not stat.name and stat.key == 0
   return {
     { text = is_private and "private" or names.printable(names.of(stat)), style = stat.arena and "name" or nil },
-    stat.id and tostring(stat.id) or "-", format.size(stat.size), stat.owner, stat.mode, tostring(stat.attached),
+    stat.id and tostring(stat.id) or "-", format.size(stat.size), stat.owner, stat.mode, tostring(stat.attached or "-"),
     { text = creator, style = stat.creator_lives == false and "dim" or nil },
     { text = notes(stat, inspection), style = stat.orphan and "warn" or nil },
   }

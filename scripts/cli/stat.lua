@@ -1,35 +1,42 @@
--- stat.lua: `shm stat NAME`: all that the system knows of a segment.
+-- stat.lua: `shm stat NAME`: all that the system knows of a segment, or of a message queue.
 local format = require "cli.format"
 local json = require "cli.json"
 local names = require "cli.names"
 local output = require "cli.output"
 local problem = require "cli.problem"
 local processes = require "cli.processes"
+local queues = require "cli.queues"
 local segments = require "cli.segments"
 
-local stat = { summary = "Say what the system knows of a segment." }
+local stat = { summary = "Say what the system knows of a segment, or of a message queue." }
 
 stat.example = "shm stat 0x0000000d"
 
 function stat.describe(command)
-  command:argument("NAME", "Of a segment."):target("name")
+  command:argument("NAME", "Of a segment, or of a message queue (mq:0x0000000d, mq:id=4)."):target("name")
   command:flag("--json", "As JSON, in exact numbers.")
 end
 
 local order = { "backing", "name", "key", "id", "size", "allocated", "mode", "uid", "gid", "cuid", "cgid", "nattch",
-  "cpid", "creator_lives", "lpid", "atime", "dtime", "ctime", "mtime", "removed", "locked", "seq", "ino" }
+  "cpid", "creator_lives", "lpid", "qnum", "qbytes", "lspid", "lrpid", "stime", "rtime", "atime", "dtime", "ctime",
+  "mtime", "removed", "locked", "seq", "ino" }
 
 local function value_of(field, value)
-  if field == "size" or field == "allocated" then return ("%s (%d bytes)"):format(format.size(value), value) end
+  if field == "size" or field == "allocated" or field == "qbytes" then
+    return ("%s (%d bytes)"):format(format.size(value), value)
+  end
   if field == "key" then return ("0x%08x"):format(value & 0xffffffff) end
   if field == "name" then return names.printable(value) end
   if field:find("time$") then return format.time(value) end
   if field:find("uid$") then return ("%d (%s)"):format(value, processes.user(value)) end
-  if field == "cpid" or field == "lpid" then return value == 0 and "0" or processes.describe(value) end
+  if field:find("pid$") then return value == 0 and "0" or processes.describe(value) end
   return tostring(value)
 end
 
 local function look(text)
+  local queue, missing = queues.find(text)
+  if missing then problem.fail(missing) end
+  if queue then return queue end
   local found = segments.find(names.parse(text))
   if not found then
     local segment <close> = names.attach(text, { readonly = true }) -- which says why it is not there
@@ -52,7 +59,7 @@ function stat.run(options)
   for _, field in ipairs(order) do
     if found[field] ~= nil then output.line(("%-14s %s"):format(field, value_of(field, found[field]))) end
   end
-  output.line(("%-14s %s"):format("arena", arena_of(found, inspection)))
+  if found.backing ~= "messages" then output.line(("%-14s %s"):format("arena", arena_of(found, inspection))) end
 end
 
 return stat

@@ -21,13 +21,19 @@ function top.describe(command)
 end
 
 local function title(list, inspections, width)
-  local bytes, arenas = 0, 0
+  local bytes, arenas, queues = 0, 0, 0
   for _, stat in ipairs(list) do
-    bytes = bytes + stat.size
+    if stat.backing == "messages" then
+      queues = queues + 1
+    else
+      bytes = bytes + stat.size
+    end
     if inspections[stat] then arenas = arenas + 1 end
   end
   local limits = shm.limits()
-  local left = ("%s of %s, %s"):format(format.many(#list, "segment"), format.size(bytes), format.many(arenas, "arena"))
+  local left = ("%s of %s, %s"):format(format.many(#list - queues, "segment"), format.size(bytes),
+    format.many(arenas, "arena"))
+  if queues > 0 then left = left .. ", " .. format.many(queues, "message queue") end
   if limits and limits.posix_size ~= math.maxinteger then
     left = left .. ("; %s of %s free in /dev/shm"):format(format.size(limits.posix_free),
       format.size(limits.posix_size))

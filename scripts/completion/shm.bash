@@ -10,13 +10,20 @@ _shm_reply() {
   done
 }
 
-# Replies with names of POSIX objects, and keys of System V segments, as shm takes them.
-_shm_reply_names() {
-  local file key rest names=()
-  for file in /dev/shm/*; do [[ -f $file ]] && names+=("/${file##*/}"); done
+# The keys in a file of /proc/sysvipc, as shm takes them, behind a prefix.
+_shm_keys() {
+  local key rest
   while read -r key rest; do
-    [[ $key =~ ^-?[0-9]+$ && $key -ne 0 ]] && names+=("$(printf '0x%08x' $((key & 0xffffffff)))")
-  done 2>/dev/null </proc/sysvipc/shm
+    [[ $key =~ ^-?[0-9]+$ && $key -ne 0 ]] && printf '%s0x%08x\n' "$2" $((key & 0xffffffff))
+  done 2>/dev/null <"$1"
+}
+
+# Replies with names of POSIX objects, and keys of System V segments; of message queues, too, for who takes them.
+_shm_reply_names() {
+  local file names=()
+  for file in /dev/shm/*; do [[ -f $file ]] && names+=("/${file##*/}"); done
+  names+=($(_shm_keys /proc/sysvipc/shm))
+  [[ $1 == stat || $1 == rm ]] && names+=($(_shm_keys /proc/sysvipc/msg mq:))
   _shm_reply "${names[@]}"
 }
 
@@ -47,7 +54,7 @@ _shm() {
   if [[ $word == -* ]]; then
     _shm_reply "${options[@]}" --help
   elif [[ $command != ls && $command != top && $command != create ]]; then
-    _shm_reply_names
+    _shm_reply_names "$command"
   fi
 }
 
@@ -73,7 +80,8 @@ _shmlua() {
   else
     case $before in
     -j) _shm_reply auto 1 2 4 8 ; return ;;
-    -e | -l | =) return ;;
+    =) [[ ${COMP_WORDS[COMP_CWORD - 2]} == --restart ]] && _shm_reply always ; return ;;
+    -e | -l) return ;;
     esac
     if [[ $word == -* ]]; then
       _shm_reply -e -i -l -v -E -W -j --arena= --restart --restart= --grace= --help

@@ -23,6 +23,7 @@ if #options.remove > 0 then return end
 local row = "%-28s %-10s %6s %6s %12s %6s  %s"
 print(row:format("key or name", "id", "owner", "perms", "bytes", "nattch", "status"))
 for _, stat in ipairs(example.check(shm.list())) do
+  if stat.backing == "messages" then break end -- message queues, which come last, are no memory
   local name = stat.name or ("0x%08x"):format(stat.key & 0xffffffff)
   print(row:format(name, stat.id or "", stat.uid, stat.mode, stat.size, stat.nattch or "",
     stat.removed and "dest" or stat.locked and "locked" or ""))

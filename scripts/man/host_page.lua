@@ -10,10 +10,20 @@ local sections = {
     .. "with another exit code than 0, end the group: the others get SIGTERM.",
     "SIGINT, SIGTERM and SIGHUP stop the group: the scripts get an error, once, so that what is to be closed is "
     .. "closed; workers that are still there after the grace time are killed. Nothing is left behind: what workers "
-    .. "have started ends with the group, and if shmlua is killed, the system kills its workers." },
+    .. "have started ends with the group, and if shmlua is killed, the system kills its workers.",
+    "With --restart=always, a worker that ends with an uncaught error, or by os.exit with another code than 0, is "
+    .. "started again, as often as it fails, and ten times a second at most. A worker that ends with 0 has done its "
+    .. "work and is not started again. (What systemd and Docker call on-failure.)",
+    "Standard output of a worker is buffered by lines. A line of up to 64 KiB is written by one write(2), also if "
+    .. "`io.write` makes it of several parts, so lines of several workers do not mix; on a pipe that holds for lines "
+    .. "of up to 4096 bytes (PIPE_BUF). `io.stdout:setvbuf` in the script takes the place of that: with `no`, each "
+    .. "part is written by itself. Standard error has no buffer: a line is to be written in one string.",
+    "Workers share standard input. Each reads ahead of what it uses, so what one worker has read is lost to the "
+    .. "others: one worker should read, and send what it has read through a channel." },
   { "EXIT STATUS", "That of the script; 1 after an error of any kind, also on the command line. With -j, 0 if all "
-    .. "workers have ended with 0, else that of the first that did not, or 128 and its signal. Where a signal has "
-    .. "stopped the group, shmlua dies of that signal." },
+    .. "workers have ended with 0, else that of the first that did not, or 128 and its signal. If a signal has "
+    .. "stopped the group, shmlua dies of that signal. As process 1 of a container, which the kernel keeps from that, "
+    .. "shmlua ends with 128 and the signal, also without -j." },
   { "ENVIRONMENT", "LUA_INIT, LUA_PATH, LUA_CPATH, and these with _5_4, as for lua5.4; with -E, none of them." },
 }
 

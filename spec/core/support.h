@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/sem.h>
@@ -118,6 +119,16 @@ static inline int remove_semaphores(void) {
   return count;
 }
 
+/* System V message queues with a key of ours. */
+static inline int remove_queues(void) {
+  int count = 0;
+  for (int number = 0; number < KEYS; number++) {
+    int id = msgget(sysv_name(number).key, 0);
+    if (id >= 0) count += msgctl(id, IPC_RMID, NULL) == 0;
+  }
+  return count;
+}
+
 /* System V segments with a key of ours, or made by this process. */
 static inline int remove_keys(void) {
   int count = 0;
@@ -165,7 +176,8 @@ static inline int begin(void **state) {
 /* Takes away what a test has left, and fails the test for it. */
 static inline int nothing_left(void **state) {
   (void)state;
-  int files = count_files(tag(), true), keys = remove_keys() + remove_semaphores();
+  int files = count_files(tag(), true),
+      keys = remove_keys() + remove_semaphores() + remove_queues();
   int descriptors = count_descriptors(), mappings = count_mappings();
   bool clean =
       files == 0 && keys == 0 && descriptors <= program.descriptors && mappings <= program.mappings;

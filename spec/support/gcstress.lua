@@ -1,10 +1,21 @@
--- gcstress.lua: uses everything that makes, pins and drops segments, views, records and semaphores, in
+-- gcstress.lua: uses everything that makes, pins and drops segments, views, records, semaphores and message queues, in
 -- both modes of the collector. gcstress.c runs it, with a collection at every allocation.
 local shm = require "shm"
 
 local Inner = shm.record("StressInner", { "u16 a", "char text[60]" })
 local Outer = shm.record("StressOuter", { "u32 id", "f64 price[4]", "StressInner inner", "StressInner more[2]" })
 assert(Inner.size > 0 and Outer:cdef():find("StressInner", 1, true))
+
+local long = { ("a"):rep(1000), ("b"):rep(2000), ("c"):rep(3000) } -- string.rep has memory that is not asked for twice
+
+local function use_queue()
+  local queue = assert(shm.messages(shm.PRIVATE, { mode = "0600" }))
+  for i = 1, 3 do assert(queue:send(long[i], i)) end
+  assert(queue:receive(-2) == long[1] and queue:receive(2, 0, { except = true }) == long[3])
+  assert(queue:receive() == long[2] and select(3, queue:receive(0, 0)) == "EAGAIN" and tostring(queue))
+  assert(queue:set { qbytes = 10 } and queue:stat().qbytes == 10 and select(3, queue:send(long[1])) == "EMSGSIZE")
+  assert(queue:remove() and select(3, queue:stat()) == "EIDRM")
+end
 
 local function use(segment)
   local v = segment:view("f64", 0, 40):fill(1.5)
@@ -41,6 +52,7 @@ for _, mode in ipairs { "generational", "incremental" } do
     do
       local segment = assert(shm.create(nil, 4200))
       v, q, all = use(segment)
+      use_queue()
     end
     assert(v[1] == 9 and q.id == 8 and all[1].id == 8) -- pinned: the segment is not collected
     local closed = assert(shm.create(nil, 4200))

@@ -1,4 +1,4 @@
--- guard.lua: fails the run if a spec file leaves a segment, a set of semaphores, an object, a
+-- guard.lua: fails the run if a spec file leaves a segment, a set of semaphores, a message queue, an object, a
 -- descriptor, a mapping or a process behind. busted runs it before all specs (--helper). It also sets the paths, for
 -- the specs and the processes that they start, where the Makefile has not.
 local busted = require "busted"
@@ -38,6 +38,9 @@ local function survey()
   end
   for key, id in read("/proc/sysvipc/sem"):gmatch("\n%s*(%-?%d+)%s+(%d+)") do
     found[("System V semaphores id %s, key %s"):format(id, key)] = true
+  end
+  for key, id in read("/proc/sysvipc/msg"):gmatch("\n%s*(%-?%d+)%s+(%d+)") do
+    found[("System V message queue id %s, key %s"):format(id, key)] = true
   end
   for name in list("/dev/shm") do found["POSIX object /" .. name] = true end
   for fd in list("/proc/self/fd") do
