@@ -176,6 +176,40 @@ describe("a value", function()
     assert.equal(0, topic:stat().published)
   end)
 
+  it("that a finalizer changes while it is sent arrives whole, as it was before or after", function()
+    local d = assert(arena:dict("d", "1M"))
+    local function make()
+      local t, list = {}, {}
+      for i = 1, 40 do t["k" .. i], list[i] = ("v"):rep(100), { i } end
+      t.list = list
+      setmetatable({}, { __gc = function()
+        for i = 1, 5 do t["k" .. i], list[41 - i] = nil, nil end
+        for i = 1, 50 do t["new" .. i] = i end
+      end })
+      return t
+    end
+    local function check(back, message)
+      assert(back, message)
+      local changed = back.k1 == nil
+      for i = 1, 40 do assert.equal((not changed or i > 5) and ("v"):rep(100) or nil, back["k" .. i]) end
+      assert.equal(changed and 35 or 40, #back.list)
+      assert.equal(changed and 50 or nil, back.new50)
+    end
+    for mode in ("generational incremental"):gmatch "%a+" do
+      collectgarbage(mode)
+      for _ = 1, 300 do
+        assert(c:send(make(), 0))
+        check(c:receive(0))
+        assert(c:send_all({ make(), make() }, 0) == 2)
+        for _, back in ipairs(c:receive_all(nil, 0)) do check(back) end
+        assert(d:set("k", make()))
+        check(d:get "k")
+        assert(d:rpush("l", make()))
+        check(d:lpop "l")
+      end
+    end
+  end)
+
   it("is read without metamethods", function()
     local function never() error "a metamethod was called" end
     local meta = { __index = never, __len = never, __pairs = never, __tostring = never, __name = "x", __eq = never }

@@ -17,9 +17,10 @@ enum { LVALUE_STRING, LVALUE_MSGPACK, LVALUE_ERROR };
 
 /*
  * The value at `index` as a message. Raises where it has none: nil, a function, a userdata, a table
- * that contains itself or is deeper than 128. Over `limit` bytes it may be cut, and is still over.
- * The bytes are the string's, or in a buffer that is pushed: the message holds as long as both are
- * on the stack.
+ * that contains itself or is deeper than 128. A message over `limit` bytes, which are below 2^32 -
+ * 1, may have no bytes, and its length says no more than that it is over. The bytes are the
+ * string's, or in a buffer that is pushed: the message holds as long as both are on the stack. A
+ * finalizer that changes a table meanwhile does so before or after it is encoded.
  */
 shmx_message lvalue_encode(lua_State *L, int index, uint64_t limit);
 
