@@ -20,13 +20,15 @@
  * os/system.h     ftok, the list of all segments, the machine's limits
  * os/semaphores.h sets of System V semaphores; os/clock.h: deadlines
  * os/posix.h      what a POSIX object may be called; os/sleepers.h: who sleeps on which memory
- * base/error.h    what a status says
+ * base/error.h    what a status says; base/tag.h: which tags Lua uses: 0 for bytes, 1 for
+ *                 MessagePack, 126 and 127 for numbers
  */
 #ifndef SHMX_H
 #define SHMX_H
 
 #include "base/error.h"
 #include "base/kind.h"
+#include "base/tag.h"
 #include "data/channel.h"
 #include "data/dict.h"
 #include "data/service.h"

@@ -1,6 +1,7 @@
 /* lvalue.c: encoding and decoding, with the path to what does not fit. Touches core, msgpuck. */
 #include "lua/lvalue.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,6 +246,8 @@ shmx_message lvalue_encode(lua_State *L, int index, uint64_t limit) {
 struct input {
   lua_State *L;
   const char *at, *end;
+  const char *foreign; /* a format: what was found that Lua has not; or NULL */
+  int type;            /* of the extension, for that format */
 };
 
 static bool decode(struct input *input, int depth);
@@ -275,9 +278,13 @@ static bool decode_array(struct input *input, int depth) {
   return true;
 }
 
-static bool is_key(lua_State *L) {
-  if (lua_isnil(L, -1)) return false;
-  return lua_type(L, -1) != LUA_TNUMBER || lua_tonumber(L, -1) == lua_tonumber(L, -1);
+static bool is_key(struct input *input) {
+  lua_State *L = input->L;
+  if (lua_isnil(L, -1))
+    input->foreign = "holds a MessagePack map with the key nil, which no Lua table has";
+  else if (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1))
+    input->foreign = "holds a MessagePack map with the key NaN, which no Lua table has";
+  return input->foreign == NULL;
 }
 
 static bool decode_map(struct input *input, int depth) {
@@ -285,17 +292,18 @@ static bool decode_map(struct input *input, int depth) {
   if (!decode_count(input, false, &count)) return false;
   lua_createtable(input->L, 0, room_for(count));
   for (uint32_t i = 0; i < count; i++) {
-    if (!decode(input, depth) || !is_key(input->L) || !decode(input, depth)) return false;
+    if (!decode(input, depth) || !is_key(input) || !decode(input, depth)) return false;
     lua_rawset(input->L, -3);
   }
   return true;
 }
 
-static void push_unsigned(lua_State *L, uint64_t number) {
-  if (number <= LUA_MAXINTEGER)
-    lua_pushinteger(L, (lua_Integer)number);
-  else
-    lua_pushnumber(L, (lua_Number)number);
+/* The type stands behind the length, which has 0, 1, 2 or 4 bytes. */
+static int extension_type(const char *at) {
+  static const int lengths[] = {1, 2, 4};
+  unsigned char kind = (unsigned char)*at;
+  bool fixed = kind >= 0xd4 && kind <= 0xd8;
+  return (signed char)at[fixed ? 1 : 1 + lengths[kind - 0xc7]];
 }
 
 /* A value that is no table, and is wholly there. */
@@ -311,8 +319,8 @@ static bool decode_scalar(struct input *input, enum mp_type type) {
   case MP_BOOL:
     lua_pushboolean(L, mp_decode_bool(&input->at));
     return true;
-  case MP_UINT:
-    push_unsigned(L, mp_decode_uint(&input->at));
+  case MP_UINT: /* of 2^63 and more it keeps the bits, as in views */
+    lua_pushinteger(L, (lua_Integer)mp_decode_uint(&input->at));
     return true;
   case MP_INT:
     lua_pushinteger(L, mp_decode_int(&input->at));
@@ -332,12 +340,18 @@ static bool decode_scalar(struct input *input, enum mp_type type) {
     lua_pushlstring(L, text, length);
     return true;
   default:
-    return false; /* an extension */
+    input->foreign = "holds a MessagePack extension (type %d), which has no Lua value";
+    input->type = extension_type(input->at);
+    return false;
   }
 }
 
 static bool decode(struct input *input, int depth) {
-  if (input->at >= input->end || depth > DEPTH_MAX) return false;
+  if (input->at >= input->end) return false;
+  if (depth > DEPTH_MAX) {
+    input->foreign = "holds MessagePack deeper than 128 tables, which is the limit";
+    return false;
+  }
   if ((unsigned char)*input->at == 0xc1) return false; /* no type has this byte */
   enum mp_type type = mp_typeof(*input->at);
   if (!lua_checkstack(input->L, 8)) return false;
@@ -347,16 +361,55 @@ static bool decode(struct input *input, int depth) {
   return mp_check(&probe, input->end) == 0 && decode_scalar(input, type);
 }
 
+/* Is it MessagePack from the first byte to the last? The byte 0xc1 is known to be none by decode
+ * only, which stops at it. */
+static bool is_sound(const shmx_message *message) {
+  const char *at = message->data, *end = at + message->length;
+  return mp_check(&at, end) == 0 && at == end;
+}
+
+static int push_msgpack(lua_State *L, const shmx_message *message) {
+  int top = lua_gettop(L);
+  struct input input = {.L = L, .at = message->data};
+  input.end = input.at + message->length;
+  bool done = decode(&input, 0) && input.at == input.end;
+  if (done && !lua_isnil(L, -1)) return 0;
+  if (done) input.foreign = "holds nil as MessagePack, which no Lua message carries";
+  lua_settop(L, top);
+  if (input.foreign == NULL || !is_sound(message)) return -EBADMSG;
+  lua_pushfstring(L, input.foreign, input.type);
+  return -EPROTO;
+}
+
+static int push_number(lua_State *L, const shmx_message *message) {
+  lua_Integer integer;
+  lua_Number real;
+  if (message->length != 8) return -EBADMSG;
+  if (message->tag == SHMX_TAG_INTEGER) {
+    memcpy(&integer, message->data, sizeof integer);
+    lua_pushinteger(L, integer);
+  } else {
+    memcpy(&real, message->data, sizeof real);
+    lua_pushnumber(L, real);
+  }
+  return 0;
+}
+
 int lvalue_push(lua_State *L, const shmx_message *message) {
-  if (message->tag == LVALUE_STRING) {
+  switch (message->tag) {
+  case LVALUE_STRING:
     lua_pushlstring(L, message->data, message->length);
     return 0;
+  case LVALUE_MSGPACK:
+    return push_msgpack(L, message);
+  case SHMX_TAG_INTEGER:
+  case SHMX_TAG_DOUBLE:
+    return push_number(L, message);
+  default:
+    lua_pushfstring(L,
+                    "holds bytes with the tag %I; Lua knows 0 (bytes), 1 (MessagePack), 126 and 127"
+                    " (numbers)",
+                    (LUAI_UACINT)message->tag);
+    return -EPROTO;
   }
-  int top = lua_gettop(L);
-  struct input input = {L, message->data, (const char *)message->data + message->length};
-  if (message->tag == LVALUE_MSGPACK && decode(&input, 0) && input.at == input.end &&
-      !lua_isnil(L, -1))
-    return 0;
-  lua_settop(L, top);
-  return -EBADMSG;
 }

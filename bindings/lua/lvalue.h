@@ -12,8 +12,12 @@
 
 #include <lua.h>
 
-/* The tags of messages; an error is text. */
-enum { LVALUE_STRING, LVALUE_MSGPACK, LVALUE_ERROR };
+/* What base/tag.h says of them. */
+enum {
+  LVALUE_STRING = SHMX_TAG_BYTES,
+  LVALUE_MSGPACK = SHMX_TAG_MSGPACK,
+  LVALUE_ERROR = SHMX_TAG_ERROR
+};
 
 /*
  * The value at `index` as a message. Raises where it has none: nil, a function, a userdata, a table
@@ -25,8 +29,10 @@ enum { LVALUE_STRING, LVALUE_MSGPACK, LVALUE_ERROR };
 shmx_message lvalue_encode(lua_State *L, int index, uint64_t limit);
 
 /*
- * Pushes the value of a message, whose bytes are private. 0, or -EBADMSG: they are no value, and
- * nothing is pushed. May collect garbage.
+ * Pushes the value of a message, whose bytes are private. Returns 0; -EBADMSG: the bytes are
+ * damaged, and nothing is pushed; -EPROTO: they are sound and have no value in Lua, and what they
+ * are is pushed, as in "holds a MessagePack extension (type -1), which has no Lua value", for
+ * behind the name of a thing. May collect garbage.
  */
 int lvalue_push(lua_State *L, const shmx_message *message);
 
