@@ -182,3 +182,27 @@ describe("a service with a message that Lua has no value for", function()
     peers.finish(caller)
   end)
 end)
+
+describe("an error that leaves the loop of a server", function()
+  it("is the caller's without the traceback that a handler adds", function()
+    local s = assert(arena:service "s")
+    for how, expected in pairs {
+      ["error 'broke'"] = "^%(command line%):%d+: broke$",
+      ["error({ code = 7 })"] = "table",
+      ["error(setmetatable({}, { __tostring = function() return 'as text' end }))"] = "as text",
+      ["local x = nil + 1"] = "^%(command line%):%d+: attempt to perform arithmetic on a nil value$" } do
+      for _, run in ipairs { "serve()", "print(xpcall(serve, debug.traceback))" } do
+        local server = peers.waiting(name, ([[
+          local function serve()
+            say "serves"
+            for _ in a:service("s"):requests() do %s end
+          end
+          %s]]):format(how, run))
+        refused(expected, "EREMOTE", s:call("x", 20))
+        server:wait()
+        local traceback = (server.out .. server.err):find("stack traceback:", 1, true)
+        assert.is_truthy(traceback or how:find("{", 1, true), server.err) -- the server has it
+      end
+    end
+  end)
+end)

@@ -327,6 +327,14 @@ static int next_request(lua_State *L) {
   }
 }
 
+/* Bytes of a message before the traceback that a handler (of lua, shmlua, xpcall) has put behind
+ * it: that is for this process. */
+static size_t without_traceback(const char *text, size_t length) {
+  static const char mark[] = "\nstack traceback:";
+  const char *found = memmem(text, length, mark, sizeof mark - 1);
+  return found != NULL ? (size_t)(found - text) : length;
+}
+
 /* The loop is left: by an error, which then is the reply. */
 static int server_close(lua_State *L) {
   struct lserver *self = lua_touserdata(L, 1);
@@ -337,7 +345,7 @@ static int server_close(lua_State *L) {
   if (request == NULL || request->service == NULL) return 0;
   size_t length;
   const char *text = luaL_tolstring(L, 2, &length);
-  send_error(L, request, text, length);
+  send_error(L, request, text, without_traceback(text, length));
   return 0;
 }
 
