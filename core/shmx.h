@@ -45,12 +45,14 @@
  * os/clock.h      deadlines
  * os/posix.h      what a POSIX object may be called; os/sleepers.h: which threads sleep in a segment
  * base/error.h    names and sentences of a status; base/version.h: the version
+ * base/tag.h      which tags Lua uses: 0 for bytes, 1 for MessagePack, 126 and 127 for numbers
  */
 #ifndef SHMX_H
 #define SHMX_H
 
 #include "base/error.h"
 #include "base/kind.h"
+#include "base/tag.h"
 #include "base/version.h"
 #include "data/channel.h"
 #include "data/dict.h"

@@ -1,7 +1,8 @@
-/* lchannel.c: ch:send, ch:receive, ch:reserve, ch:peek ... Touches core. */
+/* lchannel.c: ch:send, ch:reserve, ch:peek ... Touches core. */
 #include "lua/lchannel.h"
 #include "lua/larena.h"
 #include "lua/larg.h"
+#include "lua/lchannel_state.h"
 #include "lua/lelement.h"
 #include "lua/lerror.h"
 #include "lua/lmessage.h"
@@ -12,13 +13,6 @@
 #include "lua/lwindow.h"
 
 #include <string.h>
-
-struct lchannel {
-  struct lobject base;
-  shmx_channel channel;
-  size_t unit;                /* bytes of an element of what is reserved */
-  struct lwindow *windows[2]; /* those of the user values that are open; or NULL */
-};
 
 /* User values: the arena is 1; the windows of the ends that are reserved or peeked at. */
 enum { PRODUCER_WINDOW = 2, CONSUMER_WINDOW };
@@ -51,12 +45,8 @@ static void opened(struct lobject *self, uint64_t count) {
   self->object.forked = close_windows;
 }
 
-static const struct lobject_type channel_type = {
+const struct lobject_type lchannel_type = {
     "shm.channel", SHMX_KIND_CHANNEL, sizeof(struct lchannel), opened, closing, 2};
-
-static struct lchannel *check(lua_State *L) {
-  return lobject_check(L, 1, &channel_type);
-}
 
 /* ---- opening ---- */
 
@@ -78,7 +68,7 @@ int lchannel_open(lua_State *L) {
   lmessage_check_options(L, 4, options);
   int ends = check_exclusive(L, 4), spin = lmessage_spin(L, 4);
   shmx_kind kind = shmx_channel_kind(shmx_channel_capacity(size));
-  struct lchannel *self = (struct lchannel *)lobject_open(L, arena, 2, &kind, &channel_type);
+  struct lchannel *self = (struct lchannel *)lobject_open(L, arena, 2, &kind, &lchannel_type);
   if (self == NULL) return 3;
   if (spin >= 0) shmx_channel_spin(&self->channel, (uint32_t)spin);
   int status = shmx_channel_claim(&self->channel, ends);
@@ -108,8 +98,7 @@ static void push_in_the_way(lua_State *L, struct lchannel *self, int end, const 
     lua_pushfstring(L, "%s %s %s", name, waited ? "stayed" : "is", sending ? "full" : "empty");
 }
 
-/* `end` is the one that was to be used; `waited`: not only tried. */
-static int fail(lua_State *L, struct lchannel *self, int status, int end, bool waited) {
+int lchannel_fail(lua_State *L, struct lchannel *self, int status, int end, bool waited) {
   const char *name = lobject_push_name(L, &self->base);
   bool sending = end == SHMX_PRODUCER;
   switch (status) {
@@ -141,7 +130,7 @@ static int fail(lua_State *L, struct lchannel *self, int status, int end, bool w
 }
 
 static int done(lua_State *L, struct lchannel *self, int status, int end, bool waited) {
-  if (status != 0) return fail(L, self, status, end, waited);
+  if (status != 0) return lchannel_fail(L, self, status, end, waited);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -168,7 +157,7 @@ static int try_send_all(struct lobject *self, void *context, int64_t deadline) {
 }
 
 static int channel_send(lua_State *L) {
-  struct lchannel *self = check(L);
+  struct lchannel *self = lchannel_check(L);
   int64_t deadline = lwait_check_deadline(L, 3);
   lua_settop(L, 3);
   shmx_message message = lvalue_encode(L, 2, shmx_channel_limit(&self->channel));
@@ -178,7 +167,7 @@ static int channel_send(lua_State *L) {
 
 /* What is encoded stays on the stack: a hook may change the list while we wait. */
 static int channel_send_all(lua_State *L) {
-  struct lchannel *self = check(L);
+  struct lchannel *self = lchannel_check(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   int64_t deadline = lwait_check_deadline(L, 3);
   lua_settop(L, 3);
@@ -190,12 +179,13 @@ static int channel_send_all(lua_State *L) {
   for (size_t i = 0; i < batch.count; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i + 1);
     batch.messages[i] = lvalue_encode(L, lua_gettop(L), limit);
-    if (batch.messages[i].length > limit) return fail(L, self, -EMSGSIZE, SHMX_PRODUCER, true);
+    if (batch.messages[i].length > limit)
+      return lchannel_fail(L, self, -EMSGSIZE, SHMX_PRODUCER, true);
   }
   int status =
       batch.count != 0 ? lobject_attempt(L, &self->base, try_send_all, &batch, deadline) : 0;
   if (status != 0) {
-    int results = fail(L, self, status, SHMX_PRODUCER, lwait_is_patient(L, 3));
+    int results = lchannel_fail(L, self, status, SHMX_PRODUCER, lwait_is_patient(L, 3));
     lua_pushinteger(L, (lua_Integer)batch.sent);
     return results + 1;
   }
@@ -209,99 +199,9 @@ static int try_finish(struct lobject *self, void *context, int64_t deadline) {
 }
 
 static int channel_finish(lua_State *L) {
-  struct lchannel *self = check(L);
+  struct lchannel *self = lchannel_check(L);
   int status = lobject_attempt(L, &self->base, try_finish, NULL, LOBJECT_LOCK_DEADLINE);
   return done(L, self, status, SHMX_PRODUCER, true);
-}
-
-/* ---- receiving ---- */
-
-struct receipt {
-  struct lbuffer buffer;
-  shmx_message message;
-};
-
-static int try_receive(struct lobject *self, void *context, int64_t deadline) {
-  struct receipt *receipt = context;
-  return shmx_channel_receive(&((struct lchannel *)self)->channel, receipt->buffer.data,
-                              receipt->buffer.room, &receipt->message, deadline);
-}
-
-/* Pushes a message's value. Returns the status. */
-static int receive(lua_State *L, struct lchannel *self, int64_t deadline) {
-  struct receipt receipt;
-  lbuffer_start(&receipt.buffer);
-  int status = lobject_attempt(L, &self->base, try_receive, &receipt, deadline);
-  if (status == -EMSGSIZE && lmessage_take(L, &self->base, &self->channel, &receipt.message))
-    return 0;
-  while (status == -EMSGSIZE) {
-    lbuffer_grow(L, &receipt.buffer, receipt.message.length);
-    status = lobject_attempt(L, &self->base, try_receive, &receipt, deadline);
-  }
-  if (status != 0) return status;
-  status = lvalue_push(L, &receipt.message);
-  lbuffer_end(L, &receipt.buffer);
-  return status;
-}
-
-static int channel_receive(lua_State *L) {
-  struct lchannel *self = check(L);
-  int64_t deadline = lwait_check_deadline(L, 2);
-  int status = receive(L, self, deadline);
-  return status == 0 ? 1 : fail(L, self, status, SHMX_CONSUMER, lwait_is_patient(L, 2));
-}
-
-/* for value in ch:messages() do: until the channel is finished. */
-static int next_message(lua_State *L) {
-  lua_settop(L, 1);
-  struct lchannel *self = check(L);
-  int status = receive(L, self, SHMX_FOREVER);
-  if (status == 0) return 1;
-  fail(L, self, status, SHMX_CONSUMER, true);
-  return status == -EPIPE ? (lua_pushnil(L), 1) : luaL_error(L, "%s", lua_tostring(L, -2));
-}
-
-static int channel_messages(lua_State *L) {
-  check(L);
-  lua_pushcfunction(L, next_message);
-  lua_pushvalue(L, 1);
-  return 2;
-}
-
-enum { BATCH_BYTES = 16384 };
-
-struct receipts {
-  void *data;
-  size_t room, most, length;
-  _Alignas(8) unsigned char small[BATCH_BYTES];
-};
-
-static int try_receive_all(struct lobject *self, void *context, int64_t deadline) {
-  struct receipts *receipts = context;
-  return shmx_channel_receive_all(&((struct lchannel *)self)->channel, receipts->data,
-                                  receipts->room, receipts->most, &receipts->length, deadline);
-}
-
-static int channel_receive_all(lua_State *L) {
-  struct lchannel *self = check(L);
-  lua_Integer most = luaL_optinteger(L, 2, LUA_MAXINTEGER);
-  luaL_argcheck(L, most >= 1, 2, "at least 1 message");
-  int64_t deadline = lwait_check_deadline(L, 3);
-  lua_settop(L, 3);
-  struct receipts receipts;
-  receipts.data = receipts.small;
-  receipts.room = sizeof receipts.small;
-  receipts.most = (size_t)most;
-  int status = lobject_attempt(L, &self->base, try_receive_all, &receipts, deadline);
-  while (status == -EMSGSIZE) {
-    lua_settop(L, 3); /* a peer may make it longer again and again */
-    receipts.room = receipts.length;
-    receipts.data = lua_newuserdatauv(L, receipts.room, 0);
-    status = lobject_attempt(L, &self->base, try_receive_all, &receipts, deadline);
-  }
-  if (status == 0) status = lmessage_push_all(L, receipts.data, receipts.length);
-  if (status != 0) return fail(L, self, status, SHMX_CONSUMER, lwait_is_patient(L, 3));
-  return lua_isnil(L, -1) ? (lua_pop(L, 1), 1) : 2;
 }
 
 /* ---- in the ring itself ---- */
@@ -327,38 +227,46 @@ static shmx_type opt_type(lua_State *L, int index) {
   return lua_isnoneornil(L, index) ? SHMX_U8 : lelement_check_type(L, index);
 }
 
-/* A view of `count` elements of what the window, which is at the top, is opened onto. Returns 1, or
- * what the method returns if the channel was removed meanwhile. */
-static int push_view(lua_State *L, struct lchannel *self, int value, shmx_type type, void *data,
-                     uint64_t count) {
-  int window = lua_gettop(L);
-  self->windows[value - PRODUCER_WINDOW] =
-      lwindow_open(L, window, &self->base, data, count * shmx_type_size(type));
+/* Pushes a window onto nothing, and a view of it: before there is something to look at, for there
+ * may be no memory for them. The status says whether the channel was removed meanwhile. */
+static int push_view(lua_State *L, struct lchannel *self, shmx_type type) {
+  lwindow_push(L);
+  lwindow_open(L, lua_gettop(L), &self->base, self->base.object.memory.object.data, 0);
+  return lview_open(L, lua_gettop(L), type, 0, 0);
+}
+
+/* That window, below its view at the top, opens onto `count` elements. */
+static void open_view(lua_State *L, struct lchannel *self, int value, shmx_type type, void *data,
+                      uint64_t count) {
+  int window = lua_gettop(L) - 1;
+  size_t size = shmx_type_size(type);
+  self->windows[value - PRODUCER_WINDOW] = lwindow_open(L, window, &self->base, data, count * size);
+  shmx_view_open(&lview_test(L, -1)->view, lwindow_test(L, window), size, 0, count);
   lua_pushvalue(L, window);
   lua_setiuservalue(L, 1, value);
-  int status = lview_open(L, window, type, 0, count);
-  return status == 0 ? 1 : lobject_return(L, &self->base, status, 0);
 }
 
 static int channel_reserve(lua_State *L) {
-  struct lchannel *self = check(L);
+  struct lchannel *self = lchannel_check(L);
   lua_Integer count = luaL_checkinteger(L, 2);
   shmx_type type = opt_type(L, 3);
   int64_t deadline = lwait_check_deadline(L, 4);
   uint64_t limit = shmx_channel_limit(&self->channel), size = shmx_type_size(type);
   luaL_argcheck(L, count >= 0, 2, "a count is not negative");
-  if ((uint64_t)count > limit / size) return fail(L, self, -EMSGSIZE, SHMX_PRODUCER, true);
+  if ((uint64_t)count > limit / size) return lchannel_fail(L, self, -EMSGSIZE, SHMX_PRODUCER, true);
   struct grant grant = {.length = (uint32_t)((uint64_t)count * size)};
   lua_settop(L, 4);
-  lwindow_push(L);
-  int status = lobject_attempt(L, &self->base, try_reserve, &grant, deadline);
-  if (status != 0) return fail(L, self, status, SHMX_PRODUCER, lwait_is_patient(L, 4));
+  int status = shmx_arena_object_check(&self->base.object);
+  if (status == 0) status = push_view(L, self, type);
+  if (status == 0) status = lobject_attempt(L, &self->base, try_reserve, &grant, deadline);
+  if (status != 0) return lchannel_fail(L, self, status, SHMX_PRODUCER, lwait_is_patient(L, 4));
   self->unit = size;
-  return push_view(L, self, PRODUCER_WINDOW, type, grant.data, (uint64_t)count);
+  open_view(L, self, PRODUCER_WINDOW, type, grant.data, (uint64_t)count);
+  return 1;
 }
 
 static int channel_commit(lua_State *L) {
-  struct lchannel *self = check(L);
+  struct lchannel *self = lchannel_check(L);
   const struct shmx_channel_end *end = &self->channel.producer;
   uint64_t unit = self->unit != 0 ? self->unit : 1;
   lua_Integer count = luaL_optinteger(L, 2, (lua_Integer)(end->size / unit));
@@ -371,25 +279,35 @@ static int channel_commit(lua_State *L) {
   return done(L, self, status, SHMX_PRODUCER, true);
 }
 
-/* The view, and how the bytes are to be read. */
+/* How bytes with this tag are to be read; another program's tag is an integer. */
+static void push_format(lua_State *L, uint32_t tag) {
+  if (tag > LVALUE_MSGPACK)
+    lua_pushinteger(L, tag);
+  else
+    lua_pushvalue(L, tag == LVALUE_STRING ? 4 : 5);
+}
+
+/* The view, and how the bytes are to be read: the names of that are at 4 and 5. */
 static int channel_peek(lua_State *L) {
-  struct lchannel *self = check(L);
+  struct lchannel *self = lchannel_check(L);
   shmx_type type = opt_type(L, 2);
   int64_t deadline = lwait_check_deadline(L, 3);
   struct grant grant = {0};
   lua_settop(L, 3);
-  lwindow_push(L);
-  int status = lobject_attempt(L, &self->base, try_peek, &grant, deadline);
-  if (status != 0) return fail(L, self, status, SHMX_CONSUMER, lwait_is_patient(L, 3));
+  lua_pushliteral(L, "string");
+  lua_pushliteral(L, "msgpack");
+  int status = shmx_arena_object_check(&self->base.object);
+  if (status == 0) status = push_view(L, self, type);
+  if (status == 0) status = lobject_attempt(L, &self->base, try_peek, &grant, deadline);
+  if (status != 0) return lchannel_fail(L, self, status, SHMX_CONSUMER, lwait_is_patient(L, 3));
   uint64_t count = grant.message.length / shmx_type_size(type);
-  int results = push_view(L, self, CONSUMER_WINDOW, type, (void *)grant.message.data, count);
-  if (results != 1) return results;
-  lua_pushstring(L, grant.message.tag == LVALUE_STRING ? "string" : "msgpack");
+  open_view(L, self, CONSUMER_WINDOW, type, (void *)grant.message.data, count);
+  push_format(L, grant.message.tag);
   return 2;
 }
 
 static int channel_release(lua_State *L) {
-  struct lchannel *self = check(L);
+  struct lchannel *self = lchannel_check(L);
   int status = shmx_arena_object_check(&self->base.object);
   if (status == 0) status = shmx_channel_release(&self->channel);
   if (status == 0) close_window(self, CONSUMER_WINDOW);
@@ -397,7 +315,7 @@ static int channel_release(lua_State *L) {
 }
 
 static int channel_fd(lua_State *L) {
-  struct lchannel *self = check(L);
+  struct lchannel *self = lchannel_check(L);
   int fd, status = shmx_arena_object_check(&self->base.object);
   if (status == 0) status = shmx_channel_fd(&self->channel, &fd);
   if (status != 0) return lobject_return(L, &self->base, status, 0);
@@ -408,7 +326,7 @@ static int channel_fd(lua_State *L) {
 /* ---- status and registration ---- */
 
 static int channel_stat(lua_State *L) {
-  struct lchannel *self = check(L);
+  struct lchannel *self = lchannel_check(L);
   int status = shmx_arena_object_check(&self->base.object);
   if (status != 0) return lobject_return(L, &self->base, status, 0);
   lstat_push_channel(L, &self->channel);
@@ -419,9 +337,9 @@ void lchannel_register(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"send", channel_send},
       {"send_all", channel_send_all},
-      {"receive", channel_receive},
-      {"receive_all", channel_receive_all},
-      {"messages", channel_messages},
+      {"receive", lchannel_receive},
+      {"receive_all", lchannel_receive_all},
+      {"messages", lchannel_messages},
       {"finish", channel_finish},
       {"reserve", channel_reserve},
       {"commit", channel_commit},
@@ -431,5 +349,5 @@ void lchannel_register(lua_State *L) {
       {"stat", channel_stat},
       {NULL, NULL},
   };
-  lobject_register(L, &channel_type, methods);
+  lobject_register(L, &lchannel_type, methods);
 }

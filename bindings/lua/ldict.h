@@ -130,8 +130,9 @@ static inline void ldict_value(lua_State *L, int index, const struct ldict *self
   ldict_typed_value(L, index, lua_type(L, index), self, value);
 }
 
-/* Pushes the value that an item is, whose bytes are private. 0; -EBADMSG: it is none, and nothing
- * is pushed. May collect garbage. */
+/* Pushes the value that an item is, whose bytes are private. Returns what lvalue_push does: with
+ * -EPROTO, what was found is pushed, which the functions below that fail return. May collect
+ * garbage. */
 int ldict_push_other_value(lua_State *L, const shmx_dict_item *item);
 
 static inline int ldict_push_value(lua_State *L, const shmx_dict_item *item) {
@@ -141,7 +142,7 @@ static inline int ldict_push_value(lua_State *L, const shmx_dict_item *item) {
 }
 
 /* Pushes the elements of a list as a table. 0; -ENOENT: it is gone, or a list no longer; or another
- * error. Then nothing is pushed. */
+ * error. Then nothing is pushed, or, with -EPROTO, what was found. */
 int ldict_push_elements(lua_State *L, struct ldict *self, const shmx_dict_key *key);
 
 /*

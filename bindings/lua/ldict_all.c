@@ -13,6 +13,7 @@ static int get_one(lua_State *L, struct ldict *self, const shmx_dict_key *key) {
   lbuffer_start(&buffer);
   int status = ldict_read(L, self, key, &buffer, &item, NULL);
   if (status == 0) status = ldict_push_value(L, &item);
+  if (status == -EPROTO) return status;
   if (status == 0) {
     lua_pushvalue(L, top);
     lua_insert(L, -2);

@@ -52,22 +52,7 @@ void ldict_other_value(lua_State *L, int index, uint64_t limit, struct ldict_val
       (shmx_dict_item){.data = message.data, .length = message.length, .tag = message.tag};
 }
 
-static int push_number(lua_State *L, const shmx_dict_item *item) {
-  lua_Integer integer;
-  lua_Number real;
-  if (item->length != 8) return -EBADMSG;
-  if (item->tag == SHMX_TAG_INTEGER) {
-    memcpy(&integer, item->data, sizeof integer);
-    lua_pushinteger(L, integer);
-  } else {
-    memcpy(&real, item->data, sizeof real);
-    lua_pushnumber(L, real);
-  }
-  return 0;
-}
-
 int ldict_push_other_value(lua_State *L, const shmx_dict_item *item) {
-  if (item->tag >= SHMX_TAG_INTEGER) return push_number(L, item);
   if (item->tag == LVALUE_MSGPACK && item->length == 1) {
     unsigned char byte = *(const unsigned char *)item->data;
     if (byte == mp_true || byte == mp_false) return lua_pushboolean(L, byte == mp_true), 0;
@@ -122,8 +107,9 @@ int ldict_push_elements(lua_State *L, struct ldict *self, const shmx_dict_key *k
     status = ldict_push_value(L, &item);
     if (status == 0) lua_rawseti(L, -2, i);
   }
-  if (status == 0) lua_insert(L, top + 1);
-  lua_settop(L, top + (status == 0));
+  bool pushed = status == 0 || status == -EPROTO;
+  if (pushed) lua_insert(L, top + 1);
+  lua_settop(L, top + pushed);
   return status == -EPROTOTYPE ? -ENOENT : status;
 }
 

@@ -69,23 +69,64 @@ static int push(lua_State *L, int end) {
   return 3;
 }
 
-static int pop(lua_State *L, int end) {
-  struct ldict *self = ldict_check(L);
-  struct ldict_key key;
-  struct lbuffer buffer;
-  shmx_dict_item item;
+/* Copies the element at an end, which stays. */
+static int peek(lua_State *L, struct ldict *self, const shmx_dict_key *key, int end,
+                struct lbuffer *buffer, shmx_dict_item *item) {
   int status;
-  const char *wrong = ldict_key(L, 2, &key);
-  if (wrong != NULL) return ldict_return_words(L, wrong);
-  lbuffer_start(&buffer);
+  lbuffer_start(buffer);
   do {
     status = ldict_look(self);
     if (status == 0)
-      status = shmx_dict_pop(&self->dict, &key.key, end, buffer.data, buffer.room, &item);
-    if (status == -EMSGSIZE) status = ldict_grow(L, self, &buffer, item.length);
+      status = shmx_dict_peek(&self->dict, key, end, buffer->data, buffer->room, item);
+    if (status == -EMSGSIZE) status = ldict_grow(L, self, buffer, item->length);
   } while (status == -EMSGSIZE || ldict_again(L, status));
-  if (status == 0) status = ldict_push_value(L, &item);
-  if (status == 0) return 1;
+  return status;
+}
+
+static int pop_same(lua_State *L, struct ldict *self, const shmx_dict_key *key, int end,
+                    const shmx_dict_item *item) {
+  int status;
+  do {
+    status = ldict_look(self);
+    if (status == 0) status = shmx_dict_pop_same(&self->dict, key, end, item);
+  } while (ldict_again(L, status));
+  return status;
+}
+
+/* Pushes what is to be returned for an element that was copied. Returns how many. */
+static int push_element(lua_State *L, struct ldict *self, const shmx_dict_item *item) {
+  int status = ldict_push_value(L, item);
+  return status == 0 ? 1 : ldict_fail_list(L, self, status);
+}
+
+/* Pops the element at an end once there is a value of it. -EAGAIN: another was first. */
+static int try_pop(lua_State *L, struct ldict *self, const shmx_dict_key *key, int end,
+                   int *results) {
+  struct lbuffer buffer;
+  shmx_dict_item item;
+  int status = peek(L, self, key, end, &buffer, &item);
+  if (status != 0) return status;
+  *results = push_element(L, self, &item);
+  return pop_same(L, self, key, end, &item);
+}
+
+/* How long an element may be another each time that we look, before memory is not believed. */
+#define POP_TIMEOUT (10 * SHMX_SECOND)
+
+static int pop(lua_State *L, int end) {
+  struct ldict *self = ldict_check(L);
+  struct ldict_key key;
+  int64_t until = 0;
+  int status, results, top = lua_gettop(L);
+  const char *wrong = ldict_key(L, 2, &key);
+  if (wrong != NULL) return ldict_return_words(L, wrong);
+  while ((status = try_pop(L, self, &key.key, end, &results)) == -EAGAIN) {
+    lua_settop(L, top);
+    lwait_run_hook(L);
+    if (until == 0) until = shmx_clock_now() + POP_TIMEOUT;
+    if (shmx_clock_now() >= until) return ldict_fail_list(L, self, -ETIMEDOUT);
+  }
+  if (status == 0) return results;
   if (status != -ENOENT) return ldict_fail_list(L, self, status);
   lua_pushnil(L);
   return 1;

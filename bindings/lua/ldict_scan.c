@@ -29,12 +29,16 @@ bool ldict_scan_next(struct ldict_scan *scan, shmx_dict_key *key, shmx_dict_item
   return shmx_dict_next(scan->buffer.data, scan->length, &scan->at, key, item);
 }
 
-/* Pushes a key and its value; that of a list is a table of its elements. -ENOENT: it has gone. */
+/* Pushes a key and its value; that of a list is a table of its elements. -ENOENT: it has gone. With
+ * an error nothing is pushed, or, with -EPROTO, what was found. */
 static int push_entry(lua_State *L, struct ldict *self, const shmx_dict_key *key,
                       const shmx_dict_item *item) {
   ldict_push_key(L, key);
   int status = item->count != 0 ? ldict_push_elements(L, self, key) : ldict_push_value(L, item);
-  if (status != 0) lua_pop(L, 1);
+  if (status == -EPROTO)
+    lua_remove(L, -2);
+  else if (status != 0)
+    lua_pop(L, 1);
   return status;
 }
 

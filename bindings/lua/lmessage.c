@@ -2,6 +2,7 @@
 #include "lua/lmessage.h"
 #include "lua/lvalue.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum { SPARE_MAX = 1 << 22 }; /* bytes of a buffer that is worth keeping */
@@ -33,46 +34,36 @@ void lbuffer_end(lua_State *L, const struct lbuffer *buffer) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &spare);
 }
 
-/* Bytes of a string that is copied once. Shorter ones gain nothing; longer ones lose, as long as
- * malloc gives their pages back to the kernel each time, as it does by default. */
-enum { STRAIGHT_MIN = 4096, STRAIGHT_MAX = 1 << 17 };
-
-/* While Lua copies it, may lack memory, or collects garbage whose finalizers receive or close, no
- * turn is held. What was copied is good if memory was not lost, and then, which the fences in
- * shmx_segment_lost keep in this order, nobody has received it. */
-bool lmessage_take(lua_State *L, struct lobject *object, shmx_channel *channel,
-                   const shmx_message *seen) {
-  uint64_t next = channel->consumer.at;
-  shmx_message message;
-  if (seen->tag != LVALUE_STRING || seen->length < STRAIGHT_MIN || seen->length > STRAIGHT_MAX)
-    return false;
-  lua_pushlstring(L, seen->data, seen->length);
-  int status = shmx_arena_object_check(&object->object);
-  if (status == 0 && shmx_segment_lost(&object->object.memory)) status = -EFAULT;
-  if (status == 0) status = shmx_channel_peek(channel, &message, 0);
-  if (status == 0) {
-    if (channel->consumer.at == next) return shmx_channel_release(channel) == 0;
-    shmx_channel_unpeek(channel);
-  }
-  lua_pop(L, 1);
-  return false;
+int lmessage_push(lua_State *L, struct lobject *object, const shmx_message *message) {
+  int status = lvalue_push(L, message);
+  return status == 0 ? 1 : lobject_return(L, object, status, 0);
 }
 
-int lmessage_push_all(lua_State *L, const void *data, size_t length) {
+/* At `found` is what the last one that is sound and has no value holds. */
+int lmessage_push_all(lua_State *L, struct lobject *object, const void *data, size_t length) {
   shmx_message message;
   size_t at = 0;
-  lua_Integer good = 0, damaged = 0;
+  lua_Integer good = 0, others = 0;
+  int failed = 0, found = lua_gettop(L) + 1;
+  lua_pushnil(L);
   lua_newtable(L);
-  while (shmx_channel_next(data, length, &at, &message))
-    if (lvalue_push(L, &message) == 0)
+  while (shmx_channel_next(data, length, &at, &message)) {
+    int status = lvalue_push(L, &message);
+    if (status == 0) {
       lua_rawseti(L, -2, ++good);
-    else
-      damaged++;
-  if (damaged == 0)
-    lua_pushnil(L);
-  else
-    lua_pushinteger(L, damaged);
-  return good != 0 || damaged == 0 ? 0 : -EBADMSG;
+      continue;
+    }
+    if (status == -EPROTO) lua_replace(L, found);
+    failed = status;
+    others++;
+  }
+  if (good == 0 && others != 0) {
+    lua_settop(L, found);
+    return lobject_return(L, object, failed, 0);
+  }
+  if (others == 0) return 1;
+  lua_pushinteger(L, others);
+  return 2;
 }
 
 int lmessage_option(lua_State *L, int index, const char *name) {

@@ -27,15 +27,25 @@ void lbuffer_grow(lua_State *L, struct lbuffer *buffer, size_t length);
 /* What was in it was pushed: another call may have it. Without this, the garbage collector has. */
 void lbuffer_end(lua_State *L, const struct lbuffer *buffer);
 
-/* Pushes what was seen in the ring, which shmx_channel_receive has found too long for a buffer, and
- * takes it out, if it is a string that is worth it, and the next message still: it is copied once,
- * straight from the ring. Else pushes nothing, and returns false. */
-bool lmessage_take(lua_State *L, struct lobject *object, shmx_channel *channel,
-                   const shmx_message *seen);
+/*
+ * What a method that receives returns, pushed before the message is taken out, since it may fail:
+ * the value; or nil, a message and a code, where there is none. Returns how many. May collect
+ * garbage, whose finalizers may receive.
+ */
+int lmessage_push(lua_State *L, struct lobject *object, const shmx_message *message);
 
-/* Pushes a list of the values in a buffer of shmx_channel_receive_all, and how many were damaged,
- * or nil for none. Returns 0; -EBADMSG where all were. */
-int lmessage_push_all(lua_State *L, const void *data, size_t length);
+/*
+ * As above, for the messages in a buffer of shmx_channel_copy_all: a list of their values, and how
+ * many have none, if any; where all have none, nil, a message and a code of the last of them.
+ */
+int lmessage_push_all(lua_State *L, struct lobject *object, const void *data, size_t length);
+
+/* Is it a string that is best copied once, straight from the ring to Lua? */
+static inline bool lmessage_is_straight(const shmx_message *message) {
+  /* Shorter ones gain nothing; longer ones lose, as long as malloc gives their pages back to the
+   * kernel each time, as it does by default. */
+  return message->tag == SHMX_TAG_BYTES && message->length >= 4096 && message->length <= 1 << 17;
+}
 
 /* The field of the table of options at `index`, or nil, pushed. Raises where it is no table. */
 int lmessage_option(lua_State *L, int index, const char *name);

@@ -190,7 +190,15 @@ static const char *push_holder(lua_State *L, uint32_t holder) {
   return holder == 0 ? "nobody holds it" : lua_pushfstring(L, "process %d holds it", (int)holder);
 }
 
+/* What lvalue_push has found is at the top. */
+static int return_foreign(lua_State *L, const struct lobject *self) {
+  const char *found = lua_tostring(L, -1);
+  lua_pushfstring(L, "%s %s", lobject_push_name(L, self), found);
+  return lerror_return_message(L, -EPROTO);
+}
+
 int lobject_return(lua_State *L, struct lobject *self, int status, uint32_t holder) {
+  if (status == -EPROTO) return return_foreign(L, self);
   lua_pushboolean(L, 1);
   if (status == 0) return 1;
   if (status == -EOWNERDEAD) return lua_pushliteral(L, "EOWNERDEAD"), 2;

@@ -61,7 +61,8 @@ const char *lobject_push_name(lua_State *L, const struct lobject *self);
 
 /*
  * What a method returns for a status: true; true, "EOWNERDEAD"; or nil, a message and a code. What
- * is misuse raises. `holder` is who is in the way, or 0.
+ * is misuse raises. `holder` is who is in the way, or 0. With -EPROTO, what lvalue_push has pushed
+ * is at the top.
  */
 int lobject_return(lua_State *L, struct lobject *self, int status, uint32_t holder);
 

@@ -150,8 +150,7 @@ static int service_call(lua_State *L) {
     lua_pushlstring(L, call.reply.data, call.reply.length);
     return lerror_return_message(L, -EREMOTE);
   }
-  if (status == 0) status = lvalue_push(L, &call.reply);
-  return status == 0 ? 1 : fail(L, self, status);
+  return status == 0 ? lmessage_push(L, &self->base, &call.reply) : fail(L, self, status);
 }
 
 /* ---- serving ---- */
@@ -250,20 +249,78 @@ static int request_gc(lua_State *L) {
   return 0;
 }
 
+/*
+ * A request is copied, what the loop is to get is made of it, and then it is taken. So "not enough
+ * memory" leaves it to another server.
+ */
+
 struct taking {
   struct lbuffer buffer;
   shmx_request request;
+  shmx_copied copied;
 };
 
-static int try_take(struct lobject *self, void *context, int64_t deadline) {
+static int try_copy(struct lobject *self, void *context, int64_t deadline) {
   shmx_service *service = &((struct lservice *)self)->service;
   struct taking *taking = context;
-  int status = shmx_service_take(service, taking->buffer.data, &taking->request, deadline);
+  int status = shmx_service_copy(service, taking->buffer.data, taking->buffer.room,
+                                 &taking->request, &taking->copied, deadline);
   self->held_by = service->held_by;
   return status;
 }
 
+static int try_accept(struct lobject *self, void *context, int64_t deadline) {
+  shmx_service *service = &((struct lservice *)self)->service;
+  const struct taking *taking = context;
+  int status = shmx_service_accept(service, &taking->request, &taking->copied, deadline);
+  self->held_by = service->held_by;
+  return status;
+}
+
+/* Copies the next request. */
+static int copy_request(lua_State *L, struct lservice *service, struct taking *taking) {
+  lbuffer_start(&taking->buffer);
+  int status = lobject_attempt(L, &service->base, try_copy, taking, SHMX_FOREVER);
+  while (status == -EMSGSIZE) {
+    lbuffer_grow(L, &taking->buffer, taking->request.message.length);
+    status = lobject_attempt(L, &service->base, try_copy, taking, SHMX_FOREVER);
+  }
+  return status;
+}
+
 enum { SERVER_SERVICE = 1, SERVER_REQUEST };
+
+/* Pushes the value of a request that was copied; or, where it has none, the error to reply with. */
+static int push_value(lua_State *L, const shmx_message *message) {
+  int status = lvalue_push(L, message);
+  if (status == -EBADMSG) lua_pushliteral(L, "is damaged");
+  if (status == 0) return 0;
+  const char *what = lua_tostring(L, -1);
+  lua_pushfstring(L, "the request %s", what);
+  return status;
+}
+
+/* Pushes the next request and its reply; the server is at 1, a new request at 2. -ECANCELED: it was
+ * another's, or nobody waited for it, or it had no value and was replied to: there is no more yet.
+ */
+static int take_request(lua_State *L, struct lservice *service, struct lrequest *request) {
+  struct taking taking;
+  int status = copy_request(L, service, &taking);
+  if (status != 0) return status;
+  int valued = push_value(L, &taking.request.message);
+  int value = lua_gettop(L);
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, reply, 1);
+  status = lobject_attempt(L, &service->base, try_accept, &taking, SHMX_FOREVER);
+  if (status != 0) return status;
+  request->service = service;
+  request->request = taking.request;
+  if (valued == 0) return 0;
+  size_t length;
+  const char *text = lua_tolstring(L, value, &length);
+  send_error(L, request, text, length);
+  return -ECANCELED;
+}
 
 /* The loop's next step: the server is at 1. */
 static int next_request(lua_State *L) {
@@ -271,28 +328,28 @@ static int next_request(lua_State *L) {
   bool ours = self != NULL && lua_rawlen(L, 1) == sizeof *self && self->tag == &server_tag;
   if (!ours) return luaL_typeerror(L, 1, SERVER_NAME);
   struct lservice *service = self->service;
-  struct taking taking;
-  lua_settop(L, 1);
-  struct lrequest *request = push_request(L);
-  lua_pushvalue(L, -1);
-  lua_setiuservalue(L, 1, SERVER_REQUEST);
-  lbuffer_start(&taking.buffer);
-  if (service->service.limit > taking.buffer.room)
-    lbuffer_grow(L, &taking.buffer, service->service.limit);
-  int status = lobject_attempt(L, &service->base, try_take, &taking, SHMX_FOREVER);
-  if (status == -EPIPE) return lua_pushnil(L), 1;
-  if (status == 0) {
-    request->service = service;
-    request->request = taking.request;
-    status = lvalue_push(L, &taking.request.message);
-    if (status == 0) {
-      lua_pushvalue(L, 2);
-      lua_pushcclosure(L, reply, 1);
-      return 2;
+  for (;;) {
+    lua_settop(L, 1);
+    struct lrequest *request = push_request(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, SERVER_REQUEST);
+    int status = take_request(L, service, request);
+    if (status == 0) return 2;
+    if (status == -EPIPE) return lua_pushnil(L), 1;
+    if (status != -ECANCELED) {
+      fail(L, service, status);
+      return luaL_error(L, "%s", lua_tostring(L, -2));
     }
+    lwait_run_hook(L); /* many may come that are no value */
   }
-  fail(L, service, status);
-  return luaL_error(L, "%s", lua_tostring(L, -2));
+}
+
+/* Bytes of a message before the traceback that a handler (of lua, shmlua, xpcall) has put behind
+ * it: that is for this process. */
+static size_t without_traceback(const char *text, size_t length) {
+  static const char mark[] = "\nstack traceback:";
+  const char *found = memmem(text, length, mark, sizeof mark - 1);
+  return found != NULL ? (size_t)(found - text) : length;
 }
 
 /* The loop is left: by an error, which then is the reply. */
@@ -305,7 +362,7 @@ static int server_close(lua_State *L) {
   if (request == NULL || request->service == NULL) return 0;
   size_t length;
   const char *text = luaL_tolstring(L, 2, &length);
-  send_error(L, request, text, length);
+  send_error(L, request, text, without_traceback(text, length));
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "lua/lvalue.h"
 #include "lua/lwait.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define SUBSCRIPTION_NAME "shm.subscription"
@@ -151,44 +152,58 @@ struct receipt {
   shmx_subscription *subscription;
   struct lbuffer *buffer;
   shmx_message message;
+  shmx_copied copied;
   uint64_t lost;
 };
 
-static int try_receive(struct lobject *topic, void *context, int64_t deadline) {
+static int try_copy(struct lobject *topic, void *context, int64_t deadline) {
   (void)topic;
   struct receipt *receipt = context;
-  return shmx_subscription_receive(receipt->subscription, receipt->buffer->data,
-                                   receipt->buffer->room, &receipt->message, &receipt->lost,
-                                   deadline);
+  return shmx_subscription_copy(receipt->subscription, receipt->buffer->data, receipt->buffer->room,
+                                &receipt->message, &receipt->lost, &receipt->copied, deadline);
 }
 
-/* Pushes a message's value, and how many were lost before it. Returns the status. */
-static int receive(lua_State *L, struct lsubscription *self, uint64_t *lost, int64_t deadline) {
+/* Pushes what is to be returned for the next message, which stays the next one. */
+static int push_next(lua_State *L, struct lsubscription *self, struct receipt *receipt,
+                     int64_t deadline, int *results) {
+  struct lbuffer *buffer = receipt->buffer;
+  lbuffer_start(buffer);
+  int status = lobject_attempt(L, self->topic, try_copy, receipt, deadline);
+  while (status == -EMSGSIZE) {
+    lbuffer_grow(L, buffer, receipt->message.length);
+    status = lobject_attempt(L, self->topic, try_copy, receipt, deadline);
+  }
+  if (status != 0) return status;
+  *results = lmessage_push(L, self->topic, &receipt->message);
+  lbuffer_end(L, buffer);
+  return 0;
+}
+
+/* Receives a message: `results` are pushed, and `lost` says how many were lost before it. Or
+ * returns a status. A finalizer that receives from this subscription meanwhile has the message. */
+static int receive(lua_State *L, struct lsubscription *self, uint64_t *lost, int64_t deadline,
+                   int *results) {
   struct lbuffer buffer; /* not in the receipt, with which it would be filled with zeros */
   struct receipt receipt = {.subscription = &self->subscription, .buffer = &buffer};
-  lbuffer_start(&buffer);
-  int status = lobject_attempt(L, self->topic, try_receive, &receipt, deadline);
-  while (status == -EMSGSIZE) {
-    lbuffer_grow(L, &buffer, receipt.message.length);
-    status = lobject_attempt(L, self->topic, try_receive, &receipt, deadline);
+  int top = lua_gettop(L);
+  for (;;) {
+    int status = push_next(L, self, &receipt, deadline, results);
+    *lost = receipt.lost;
+    if (status != 0) return status;
+    if (shmx_subscription_consume(&self->subscription, &receipt.copied) == 0) return 0;
+    lua_settop(L, top);
   }
-  *lost = receipt.lost;
-  if (status != 0) return status;
-  status = lvalue_push(L, &receipt.message);
-  lbuffer_end(L, &buffer);
-  if (status == 0) lua_pushinteger(L, (lua_Integer)receipt.lost);
-  return status;
 }
 
+/* With an error, how many were lost is the fourth value, if any were. */
 static int subscription_receive(lua_State *L) {
   struct lsubscription *self = check_subscription(L);
   int64_t deadline = lwait_check_deadline(L, 2);
   uint64_t lost;
-  int status = receive(L, self, &lost, deadline);
-  if (status == 0) return 2;
-  int results = fail(L, self->topic, status, lwait_is_patient(L, 2));
-  if (lost == 0 && status != -EPIPE) return results;
-  lua_pushinteger(L, (lua_Integer)lost); /* behind the last message, or before a damaged one */
+  int results = 0, status = receive(L, self, &lost, deadline, &results);
+  if (status != 0) results = fail(L, self->topic, status, lwait_is_patient(L, 2));
+  if (results != 1 && lost == 0 && status != -EPIPE) return results;
+  lua_pushinteger(L, (lua_Integer)lost);
   return results + 1;
 }
 
@@ -197,11 +212,12 @@ static int next_message(lua_State *L) {
   lua_settop(L, 1);
   struct lsubscription *self = check_subscription(L);
   uint64_t lost;
-  int status = receive(L, self, &lost, SHMX_FOREVER);
-  if (status == 0) return 2;
+  int results = 0, status = receive(L, self, &lost, SHMX_FOREVER, &results);
   if (status == -EPIPE) return lua_pushnil(L), 1;
-  fail(L, self->topic, status, true);
-  return luaL_error(L, "%s", lua_tostring(L, -2));
+  if (status != 0) results = fail(L, self->topic, status, true);
+  if (results != 1) return luaL_error(L, "%s", lua_tostring(L, -2));
+  lua_pushinteger(L, (lua_Integer)lost);
+  return 2;
 }
 
 static int subscription_messages(lua_State *L) {

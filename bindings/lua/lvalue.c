@@ -1,13 +1,59 @@
 /* lvalue.c: encoding and decoding, with the path to what does not fit. Touches core, msgpuck. */
 #include "lua/lvalue.h"
 
+#include <errno.h>
 #include <lauxlib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MP_SOURCE 1 /* the functions and tables of msgpuck are compiled into this file */
 #include <msgpuck.h>
 
 enum { DEPTH_MAX = 128 };
+
+/*
+ * ---- what is encoded into: a buffer on the C stack, and then in C's memory ----
+ *
+ * While a table is encoded, Lua allocates nothing, so no finalizer runs that could change the
+ * table: its count and its elements belong together. Nothing raises but fail.
+ */
+
+enum { FIRST_ROOM = 4096 };
+
+struct output {
+  lua_State *L;
+  char *data, *heap; /* the heap is NULL where the first buffer is enough */
+  size_t length, room, limit;
+};
+
+/* Comes before all that may raise. */
+static void release(struct output *output) {
+  free(output->heap);
+  output->heap = NULL;
+}
+
+static void grow(struct output *output, size_t length) {
+  size_t room = output->room * 2 + length;
+  char *heap = realloc(output->heap, room);
+  if (heap == NULL) {
+    release(output);
+    lua_pushliteral(output->L, "not enough memory");
+    lua_error(output->L);
+  }
+  if (output->heap == NULL) memcpy(heap, output->data, output->length);
+  output->data = output->heap = heap;
+  output->room = room;
+}
+
+/* Where so many bytes may be written. */
+static inline char *need(struct output *output, size_t length) {
+  if (length > output->room - output->length) grow(output, length);
+  return output->data + output->length;
+}
+
+static inline void wrote(struct output *output, const char *end) {
+  output->length = (size_t)(end - output->data);
+}
 
 /* ---- where we are in the value ---- */
 
@@ -29,41 +75,13 @@ static const char *push_path(lua_State *L, const struct path *path) {
   return lua_pushfstring(L, "%s[%s]", table, luaL_tolstring(L, path->key, NULL));
 }
 
-static void raise(lua_State *L, const struct path *path, const char *what) {
-  luaL_error(L, "%s %s", push_path(L, path), what);
-}
-
-/* ---- the buffer that is encoded into: a userdata, replaced by a larger one where it is full ----
- */
-
-struct output {
-  lua_State *L;
-  int index; /* of the userdata */
-  char *data;
-  size_t length, room, limit;
-};
-
-static void start(struct output *output, lua_State *L, size_t room, size_t limit) {
-  *output = (struct output){.L = L, .room = room, .limit = limit};
-  output->data = lua_newuserdatauv(L, room, 0);
-  output->index = lua_gettop(L);
-}
-
-/* Where so many bytes may be written. */
-static char *need(struct output *output, size_t length) {
-  if (length > output->room - output->length) {
-    size_t room = output->room * 2 + length;
-    char *data = lua_newuserdatauv(output->L, room, 0);
-    memcpy(data, output->data, output->length);
-    lua_replace(output->L, output->index);
-    output->data = data;
-    output->room = room;
-  }
-  return output->data + output->length;
-}
-
-static void wrote(struct output *output, const char *end) {
-  output->length = (size_t)(end - output->data);
+/* Raises that what is there is so; the text may have one %s. Does not return. */
+static void fail(struct output *output, const struct path *path, const char *format,
+                 const char *type) {
+  lua_State *L = output->L;
+  release(output);
+  const char *place = push_path(L, path);
+  luaL_error(L, "%s %s", place, lua_pushfstring(L, format, type));
 }
 
 /* ---- encoding ---- */
@@ -91,8 +109,10 @@ static bool is_utf8(const unsigned char *at, size_t length) {
 static void encode_string(struct output *output, int index) {
   size_t length;
   const char *text = lua_tolstring(output->L, index, &length);
-  if (length > UINT32_MAX)
-    luaL_error(output->L, "a string of %I bytes in a value", (LUAI_UACINT)length);
+  if (length > output->limit) {
+    output->length += length; /* it is too large, and so is all that it is in */
+    return;
+  }
   char *at = need(output, 5 + length);
   bool text_like = is_utf8((const unsigned char *)text, length);
   wrote(output, text_like ? mp_encode_str(at, text, (uint32_t)length)
@@ -127,8 +147,8 @@ static void encode(struct output *output, int index, const struct path *path, in
 static void check_table(struct output *output, const void *table, const struct path *path,
                         int depth) {
   for (const struct path *above = path; above != NULL; above = above->up)
-    if (above->table == table) raise(output->L, path, "is a table that it is in");
-  if (depth >= DEPTH_MAX) raise(output->L, path, "is deeper than 128 tables");
+    if (above->table == table) fail(output, path, "is a table that it is in", NULL);
+  if (depth >= DEPTH_MAX) fail(output, path, "is deeper than 128 tables", NULL);
 }
 
 static void encode_table(struct output *output, int index, const struct path *up, int depth) {
@@ -136,7 +156,7 @@ static void encode_table(struct output *output, int index, const struct path *up
   uint32_t count;
   struct path path = {up, lua_topointer(L, index), 0};
   check_table(output, path.table, up, depth);
-  luaL_checkstack(L, 8, "a value in a message");
+  if (!lua_checkstack(L, 8)) fail(output, up, "is too deep for the stack of Lua", NULL);
   bool array = is_array(L, index, &count);
   char *at = need(output, 5);
   wrote(output, array ? mp_encode_array(at, count) : mp_encode_map(at, count));
@@ -173,28 +193,52 @@ static void encode(struct output *output, int index, const struct path *path, in
   case LUA_TTABLE:
     encode_table(output, index, path, depth);
     return;
-  default: {
-    const char *type = luaL_typename(output->L, index);
-    raise(output->L, path,
-          lua_pushfstring(output->L, "is %s%s, which no message carries",
-                          lua_isnil(output->L, index) ? "" : "a ", type));
-  }
+  case LUA_TNIL:
+    fail(output, path, "is nil, which no message carries", NULL);
+    return;
+  default:
+    fail(output, path, "is a %s, which no message carries", luaL_typename(output->L, index));
   }
 }
 
+static void push_copy(lua_State *L, const struct output *output) {
+  memcpy(lua_newuserdatauv(L, output->length, 0), output->data, output->length);
+}
+
+static int push_copy_protected(lua_State *L) {
+  push_copy(L, lua_touserdata(L, 1));
+  return 1;
+}
+
+/* Pushes a copy of what was encoded that is Lua's, and frees C's, also where Lua has no memory. */
+static void push_encoded(lua_State *L, struct output *output) {
+  if (output->heap == NULL) {
+    push_copy(L, output);
+    return;
+  }
+  lua_pushcfunction(L, push_copy_protected);
+  lua_pushlightuserdata(L, output);
+  int status = lua_pcall(L, 1, 1, 0);
+  release(output);
+  if (status != LUA_OK) lua_error(L);
+}
+
 shmx_message lvalue_encode(lua_State *L, int index, uint64_t limit) {
-  struct output output;
   size_t length;
   if (lua_type(L, index) == LUA_TSTRING) {
     const char *text = lua_tolstring(L, index, &length);
     if (length > UINT32_MAX) luaL_error(L, "a message of %I bytes", (LUAI_UACINT)length);
     return (shmx_message){text, (uint32_t)length, LVALUE_STRING};
   }
-  start(&output, L, 256, limit);
+  char first[FIRST_ROOM];
+  struct output output = {.L = L, .data = first, .room = sizeof first, .limit = limit};
   encode(&output, lua_absindex(L, index), NULL, 0);
-  if (output.length > UINT32_MAX)
-    luaL_error(L, "a message of %I bytes", (LUAI_UACINT)output.length);
-  return (shmx_message){output.data, (uint32_t)output.length, LVALUE_MSGPACK};
+  if (output.length > limit) {
+    release(&output);
+    return (shmx_message){NULL, (uint32_t)limit + 1, LVALUE_MSGPACK};
+  }
+  push_encoded(L, &output);
+  return (shmx_message){lua_touserdata(L, -1), (uint32_t)output.length, LVALUE_MSGPACK};
 }
 
 /* ---- decoding: nothing is read that was not checked to be there ---- */
@@ -202,6 +246,8 @@ shmx_message lvalue_encode(lua_State *L, int index, uint64_t limit) {
 struct input {
   lua_State *L;
   const char *at, *end;
+  const char *foreign; /* a format: what was found that Lua has not; or NULL */
+  int type;            /* of the extension, for that format */
 };
 
 static bool decode(struct input *input, int depth);
@@ -232,9 +278,13 @@ static bool decode_array(struct input *input, int depth) {
   return true;
 }
 
-static bool is_key(lua_State *L) {
-  if (lua_isnil(L, -1)) return false;
-  return lua_type(L, -1) != LUA_TNUMBER || lua_tonumber(L, -1) == lua_tonumber(L, -1);
+static bool is_key(struct input *input) {
+  lua_State *L = input->L;
+  if (lua_isnil(L, -1))
+    input->foreign = "holds a MessagePack map with the key nil, which no Lua table has";
+  else if (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1))
+    input->foreign = "holds a MessagePack map with the key NaN, which no Lua table has";
+  return input->foreign == NULL;
 }
 
 static bool decode_map(struct input *input, int depth) {
@@ -242,17 +292,18 @@ static bool decode_map(struct input *input, int depth) {
   if (!decode_count(input, false, &count)) return false;
   lua_createtable(input->L, 0, room_for(count));
   for (uint32_t i = 0; i < count; i++) {
-    if (!decode(input, depth) || !is_key(input->L) || !decode(input, depth)) return false;
+    if (!decode(input, depth) || !is_key(input) || !decode(input, depth)) return false;
     lua_rawset(input->L, -3);
   }
   return true;
 }
 
-static void push_unsigned(lua_State *L, uint64_t number) {
-  if (number <= LUA_MAXINTEGER)
-    lua_pushinteger(L, (lua_Integer)number);
-  else
-    lua_pushnumber(L, (lua_Number)number);
+/* The type stands behind the length, which has 0, 1, 2 or 4 bytes. */
+static int extension_type(const char *at) {
+  static const int lengths[] = {1, 2, 4};
+  unsigned char kind = (unsigned char)*at;
+  bool fixed = kind >= 0xd4 && kind <= 0xd8;
+  return (signed char)at[fixed ? 1 : 1 + lengths[kind - 0xc7]];
 }
 
 /* A value that is no table, and is wholly there. */
@@ -268,8 +319,8 @@ static bool decode_scalar(struct input *input, enum mp_type type) {
   case MP_BOOL:
     lua_pushboolean(L, mp_decode_bool(&input->at));
     return true;
-  case MP_UINT:
-    push_unsigned(L, mp_decode_uint(&input->at));
+  case MP_UINT: /* of 2^63 and more it keeps the bits, as in views */
+    lua_pushinteger(L, (lua_Integer)mp_decode_uint(&input->at));
     return true;
   case MP_INT:
     lua_pushinteger(L, mp_decode_int(&input->at));
@@ -289,12 +340,18 @@ static bool decode_scalar(struct input *input, enum mp_type type) {
     lua_pushlstring(L, text, length);
     return true;
   default:
-    return false; /* an extension */
+    input->foreign = "holds a MessagePack extension (type %d), which has no Lua value";
+    input->type = extension_type(input->at);
+    return false;
   }
 }
 
 static bool decode(struct input *input, int depth) {
-  if (input->at >= input->end || depth > DEPTH_MAX) return false;
+  if (input->at >= input->end) return false;
+  if (depth > DEPTH_MAX) {
+    input->foreign = "holds MessagePack deeper than 128 tables, which is the limit";
+    return false;
+  }
   if ((unsigned char)*input->at == 0xc1) return false; /* no type has this byte */
   enum mp_type type = mp_typeof(*input->at);
   if (!lua_checkstack(input->L, 8)) return false;
@@ -304,16 +361,55 @@ static bool decode(struct input *input, int depth) {
   return mp_check(&probe, input->end) == 0 && decode_scalar(input, type);
 }
 
+/* Is it MessagePack from the first byte to the last? The byte 0xc1 is known to be none by decode
+ * only, which stops at it. */
+static bool is_sound(const shmx_message *message) {
+  const char *at = message->data, *end = at + message->length;
+  return mp_check(&at, end) == 0 && at == end;
+}
+
+static int push_msgpack(lua_State *L, const shmx_message *message) {
+  int top = lua_gettop(L);
+  struct input input = {.L = L, .at = message->data};
+  input.end = input.at + message->length;
+  bool done = decode(&input, 0) && input.at == input.end;
+  if (done && !lua_isnil(L, -1)) return 0;
+  if (done) input.foreign = "holds nil as MessagePack, which no Lua message carries";
+  lua_settop(L, top);
+  if (input.foreign == NULL || !is_sound(message)) return -EBADMSG;
+  lua_pushfstring(L, input.foreign, input.type);
+  return -EPROTO;
+}
+
+static int push_number(lua_State *L, const shmx_message *message) {
+  lua_Integer integer;
+  lua_Number real;
+  if (message->length != 8) return -EBADMSG;
+  if (message->tag == SHMX_TAG_INTEGER) {
+    memcpy(&integer, message->data, sizeof integer);
+    lua_pushinteger(L, integer);
+  } else {
+    memcpy(&real, message->data, sizeof real);
+    lua_pushnumber(L, real);
+  }
+  return 0;
+}
+
 int lvalue_push(lua_State *L, const shmx_message *message) {
-  if (message->tag == LVALUE_STRING) {
+  switch (message->tag) {
+  case LVALUE_STRING:
     lua_pushlstring(L, message->data, message->length);
     return 0;
+  case LVALUE_MSGPACK:
+    return push_msgpack(L, message);
+  case SHMX_TAG_INTEGER:
+  case SHMX_TAG_DOUBLE:
+    return push_number(L, message);
+  default:
+    lua_pushfstring(L,
+                    "holds bytes with the tag %I; Lua knows 0 (bytes), 1 (MessagePack), 126 and 127"
+                    " (numbers)",
+                    (LUAI_UACINT)message->tag);
+    return -EPROTO;
   }
-  int top = lua_gettop(L);
-  struct input input = {L, message->data, (const char *)message->data + message->length};
-  if (message->tag == LVALUE_MSGPACK && decode(&input, 0) && input.at == input.end &&
-      !lua_isnil(L, -1))
-    return 0;
-  lua_settop(L, top);
-  return -EBADMSG;
 }

@@ -252,6 +252,10 @@ local Guard = {}
 ---array, others a map; metamethods are not called. nil, functions, userdata, threads and tables inside themselves
 ---raise,
 ---and the message says where: `value.jobs[3].callback is a function`.
+---
+---What other programs send arrives by its tag (core/base/tag.h): 0 is a string, 1 MessagePack, 126 an int64_t, 127 a
+---double. Unsigned integers of 2^63 and more keep their bits, as in views. Another tag is EPROTO, and so is MessagePack
+---that has no Lua value: an extension, nil alone, a map with the key nil or NaN, and tables nested more than 128 deep.
 ---@alias shm.Value string|number|boolean|table
 
 ---Messages between any number of producers and consumers, each to one of them, first in, first out; the order of one
@@ -311,8 +315,8 @@ local Service = {}
 ---Names, arguments and returns are those of OpenResty's ngx.shared.DICT, so what a dict refuses is said in its few
 ---words: `nil, "value is a list"`, and by what stores `false, "exists", forcible`, where `forcible` says whether others
 ---were evicted that had not expired. What is wrong with the memory is, as everywhere, `nil, message, code`: the code is
----a string ("EIDRM", "EBADMSG", "EFAULT", "ETIMEDOUT"), which `forcible` never is. All methods may return that. Misuse
----raises, also a value that no message carries.
+---a string ("EIDRM", "EBADMSG", "EPROTO", "EFAULT", "ETIMEDOUT"), which `forcible` never is. All methods may return
+---that. Misuse raises, also a value that no message carries.
 ---
 ---Time goes on while the machine sleeps. Integers and floats are kept apart, as in Lua.
 ---@class shm.Dict
@@ -1271,18 +1275,20 @@ function Dict:lpush(key, value) end
 ---@return boolean|shm.Errno|nil forcible or code
 function Dict:rpush(key, value) end
 
----Takes the value at the left end of a list, or nil where there is none. The list goes with its last.
+---Takes the value at the left end of a list, or nil where there is none. The list goes with its last. If the call
+---raises, as where memory is short, the value is still there.
 ---System calls: futex(2), if another changes the same part of the dict at the moment.
----Errors: "value not a list".
+---Errors: "value not a list"; EPROTO (the value is not Lua's; it is taken).
 ---@param key shm.Key
 ---@return shm.Value? value
 ---@return string? err or message
 ---@return shm.Errno? code
 function Dict:lpop(key) end
 
----Takes the value at the right end of a list, or nil where there is none. The list goes with its last.
+---Takes the value at the right end of a list, or nil where there is none. The list goes with its last. If the call
+---raises, as where memory is short, the value is still there.
 ---System calls: futex(2), if another changes the same part of the dict at the moment.
----Errors: "value not a list".
+---Errors: "value not a list"; EPROTO (the value is not Lua's; it is taken).
 ---@param key shm.Key
 ---@return shm.Value? value
 ---@return string? err or message
@@ -1470,25 +1476,29 @@ function Channel:send_all(values, timeout) end
 ---Receives a value, when there is one.
 ---System calls: as `send`.
 ---Errors: EAGAIN (timeout 0, and nothing there), ETIMEDOUT (nothing in time), EPIPE (finished, and all is received),
----EBUSY (another has this end for itself), EIDRM, EFAULT, EBADMSG (what came is no value: it is out of the ring).
+---EBUSY (another has this end for itself), EIDRM, EFAULT, EBADMSG (the message is damaged), EPROTO (the message has no
+---Lua value, such as a MessagePack extension or another program's tag; the error says what it holds). A message that is
+---EBADMSG or EPROTO is out of the ring. If the call raises, as where memory is short, no message is.
 ---@param timeout? number seconds; nil waits for ever, 0 only tries
 ---@return shm.Value? value
 ---@return string? message
 ---@return shm.Errno? code
 function Channel:receive(timeout) end
 
----Receives what is there: at least one value, with one turn and one wake. A damaged message costs none of the others:
----it is left out, and a second result says how many were.
+---Receives what is there: at least one value, with one turn and one wake. A message that is damaged or has no Lua
+---value costs none of the others: it is left out, and a second result says how many were. Where others receive at the
+---same time, a list may have fewer values than there are.
 ---System calls: as `send`.
----Errors: as `receive`; EBADMSG where all were damaged.
+---Errors: as `receive`; EBADMSG or EPROTO if all messages are such.
 ---@param most? integer messages, at most
 ---@param timeout? number seconds
 ---@return shm.Value[]? values
----@return integer|string|nil damaged (nil: none) or message
+---@return integer|string|nil left_out (nil: none) or message
 ---@return shm.Errno? code
 function Channel:receive_all(most, timeout) end
 
----`for value in ch:messages() do`: receives until the channel is finished; other errors raise.
+---`for value in ch:messages() do`: receives until the channel is finished; other errors raise. A message that is
+---EBADMSG or EPROTO is out of the ring when its error is raised, so another loop goes on behind it.
 ---System calls: as `receive`.
 ---Errors: none.
 ---@return fun(): shm.Value? next
@@ -1526,13 +1536,13 @@ function Channel:commit(n) end
 
 ---The next message where it lies, as a view. Others who receive wait until `release`. To die before it leaves the
 ---message to another. The view is of no use afterwards, nor in a forked child. The second result is "string", or
----"msgpack" for what was no string.
+---"msgpack" for what was no string, or the tag of another program.
 ---System calls: as `send`.
 ---Errors: as `receive`.
 ---@param type? shm.Type default "u8"
 ---@param timeout? number seconds
 ---@return shm.View? view
----@return string? format or message
+---@return string|integer|nil format or message
 ---@return shm.Errno? code
 function Channel:peek(type, timeout) end
 
@@ -1601,7 +1611,9 @@ function Topic:stat() end
 ---was about to publish when it was killed may be counted with them.
 ---System calls: futex(2), if nothing is there.
 ---Errors: EAGAIN (timeout 0), ETIMEDOUT, EIDRM, EFAULT; EPIPE (finished, and all is received; a fourth value says how
----many were lost behind the last); EBADMSG (what came is no value; a fourth says how many were lost before it, if any).
+---many were lost behind the last); EBADMSG (the message is damaged) and EPROTO (it has no Lua value; the error says
+---what it holds), of which a fourth value says how many were lost before it, if any. If the call raises, as where
+---memory is short, the message is still the next.
 ---@param timeout? number seconds; nil waits for ever, 0 only tries
 ---@return shm.Value? value
 ---@return integer|string? lost or message
@@ -1609,8 +1621,8 @@ function Topic:stat() end
 ---@return integer? lost with an error
 function Subscription:receive(timeout) end
 
----`for value, lost in s:messages() do`: receives until the topic is finished; other errors raise. How many were lost
----behind the last value, `receive` says afterwards.
+---`for value, lost in s:messages() do`: receives until the topic is finished; other errors raise, and another loop goes
+---on behind a message that is EBADMSG or EPROTO. How many were lost behind the last value, `receive` says afterwards.
 ---System calls: as `receive`.
 ---Errors: none.
 ---@return fun(): shm.Value?, integer? next
@@ -1621,7 +1633,7 @@ function Subscription:messages() end
 ---reaches nobody, and what no server has taken yet is passed over.
 ---System calls: futex(2); kill(2) and /proc, to see whether the server lives.
 ---Errors: EREMOTE (the server replied with an error, which is the message), EOWNERDEAD (it died before it replied),
----ETIMEDOUT, EPIPE (finished), EIDRM, EFAULT, EBADMSG.
+---ETIMEDOUT, EPIPE (finished), EIDRM, EFAULT, EBADMSG, EPROTO (the reply has no Lua value).
 ---@param value shm.Value
 ---@param timeout? number seconds; nil waits for ever
 ---@return shm.Value? reply
@@ -1632,7 +1644,9 @@ function Service:call(value, timeout) end
 ---`for request, reply in s:requests() do reply(value) end`: serves until the service is finished. `reply(nil, message)`
 ---replies with an error; so does an error that leaves the loop. Each request is replied to once, in the loop or later;
 ---one whose `reply` is collected fails. `reply` returns nil, a message and ECANCELED where nobody gets it: the caller
----has given up or died. An error has its position in its message, as `error` has put it there.
+---has given up or died. An error has its position in its message, as `error` has put it there, and travels without a
+---traceback. A request that is damaged or has no Lua value is replied to with an error that says so, and the loop goes
+---on. If memory is too short for a request, the loop raises, and the request is left to another server.
 ---System calls: futex(2); kill(2) and /proc, to see who lives.
 ---Errors: none; they raise.
 ---@return fun(): shm.Value?, fun(value: shm.Value?, message: string?): true?, string?, string? next

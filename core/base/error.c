@@ -70,6 +70,8 @@ static const struct error errors[] = {
      "needs rights that this user has not: its owner's to change it, root's for huge pages or to "
      "lock"},
     {EPIPE, "EPIPE", "is finished: nothing more is sent, and what was is received"},
+    {EPROTO, "EPROTO",
+     "holds what has no Lua value: a MessagePack extension, say, or another program's tag"},
     {EPROTONOSUPPORT, "EPROTONOSUPPORT",
      "was made by another version of this library, with another layout; remove it, or use that "
      "version"},

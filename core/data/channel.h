@@ -13,6 +13,7 @@
 
 #include "base/api.h"
 #include "base/kind.h"
+#include "base/tag.h"
 #include "sync/holders.h"
 #include "sync/waiting.h"
 
@@ -58,8 +59,14 @@ typedef struct shmx_channel {
 typedef struct shmx_message {
   const void *data;
   uint32_t length; /* bytes */
-  uint32_t tag;    /* 0 to 127: the channel does not look at it */
+  uint32_t tag;    /* 0 to 127: base/tag.h; the channel does not look at it */
 } shmx_message;
+
+/* Messages that were copied and not taken out yet. */
+typedef struct shmx_copied {
+  uint64_t from, to; /* indexes of the ring */
+  uint64_t messages;
+} shmx_copied;
 
 /* The bytes of the ring of a channel of this size: the next power of two. */
 SHMX_API uint64_t shmx_channel_capacity(uint64_t size);
@@ -121,6 +128,21 @@ SHMX_API int shmx_channel_receive(shmx_channel *channel, void *buffer, size_t ro
  */
 SHMX_API int shmx_channel_receive_all(shmx_channel *channel, void *buffer, size_t room, size_t most,
                                       size_t *length, int64_t deadline);
+
+/*
+ * The two halves of shmx_channel_receive and shmx_channel_receive_all, for callers that make
+ * something of a message which may fail, as when memory is short: copy leaves the message in the
+ * ring, and consume takes it out. The end is nobody's between the two. What was copied is good only
+ * if consume returns 0. If copy returns EMSGSIZE, consume takes out the message that was too long.
+ * Errors: as shmx_channel_receive; consume: EAGAIN (another has received a message meanwhile, so
+ * copy again), and never EPIPE or EMSGSIZE.
+ */
+SHMX_API int shmx_channel_copy(shmx_channel *channel, void *buffer, size_t room,
+                               shmx_message *message, shmx_copied *copied, int64_t deadline);
+SHMX_API int shmx_channel_copy_all(shmx_channel *channel, void *buffer, size_t room, size_t most,
+                                   size_t *length, shmx_copied *copied, int64_t deadline);
+SHMX_API int shmx_channel_consume(shmx_channel *channel, const shmx_copied *copied,
+                                  int64_t deadline);
 
 /* The next message of a buffer from `at`, which moves on; false where there are no more. */
 SHMX_API bool shmx_channel_next(const void *buffer, size_t length, size_t *at,

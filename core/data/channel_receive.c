@@ -2,6 +2,7 @@
 #include "base/copy.h"
 #include "data/channel_memory.h"
 #include "data/readiness.h"
+#include "sync/spin.h"
 
 /* In our turn: messages between head and tail. -EAGAIN: there are none; -EPIPE: nor ever will be.
  */
@@ -25,41 +26,51 @@ static int received(const shmx_channel *channel, int status) {
   return status;
 }
 
-/* Our turn, with something to receive in it. */
-static int enter_readable(shmx_channel *channel, int64_t deadline, uint64_t *head, uint64_t *tail) {
+/* Our turn, with something to receive in it. -EAGAIN: there was nothing, and now there may be. */
+static int try_readable(shmx_channel *channel, int64_t deadline, uint64_t *head, uint64_t *tail) {
   struct shmx_channel_memory *memory = channel->memory;
-  for (;;) {
-    int status = shmx_end_enter(&channel->consumer, &memory->consumer, deadline);
-    if (status != 0) return status;
-    status = look(channel, head, tail);
-    if (status == 0) return 0;
-    shmx_end_leave(&channel->consumer, &memory->consumer);
-    if (status == -EAGAIN)
-      status = shmx_channel_wait(channel, &memory->readable, &memory->producer, *tail, deadline);
-    if (status != 0) return received(channel, status);
-  }
+  int status = shmx_end_enter(&channel->consumer, &memory->consumer, deadline);
+  if (status != 0) return status;
+  status = look(channel, head, tail);
+  if (status == 0) return 0;
+  shmx_end_leave(&channel->consumer, &memory->consumer);
+  if (status == -EAGAIN)
+    status = shmx_channel_wait(channel, &memory->readable, &memory->producer, *tail, deadline);
+  return status == 0 ? -EAGAIN : received(channel, status);
+}
+
+static int enter_readable(shmx_channel *channel, int64_t deadline, uint64_t *head, uint64_t *tail) {
+  int status;
+  do
+    status = try_readable(channel, deadline, head, tail);
+  while (status == -EAGAIN);
+  return status;
+}
+
+/* In our turn: copies the first message between head and tail, if it has room. */
+static int copy_first(const shmx_channel *channel, uint64_t head, uint64_t tail, void *buffer,
+                      size_t room, shmx_message *message, shmx_copied *copied) {
+  unsigned char *ring = channel->memory->ring;
+  struct shmx_ring_item item;
+  int status = shmx_ring_first(ring, channel->capacity, head, tail, &item);
+  if (status != 0) return status;
+  unsigned char *bytes = shmx_ring_bytes(ring, channel->capacity, item.at);
+  bool fits = item.length <= room;
+  if (fits) shmx_copy(buffer, bytes, item.length);
+  *message = (shmx_message){fits ? buffer : bytes, item.length, item.tag};
+  *copied = (shmx_copied){head, item.next, 1};
+  return fits ? 0 : -EMSGSIZE;
 }
 
 static int receive(shmx_channel *channel, void *buffer, size_t room, shmx_message *message,
                    int64_t deadline) {
   struct shmx_channel_memory *memory = channel->memory;
-  struct shmx_ring_item item;
+  shmx_copied copied;
   uint64_t head, tail;
   int status = enter_readable(channel, deadline, &head, &tail);
   if (status != 0) return status;
-  status = shmx_ring_first(memory->ring, channel->capacity, head, tail, &item);
-  if (status == 0) {
-    unsigned char *bytes = shmx_ring_bytes(memory->ring, channel->capacity, item.at);
-    *message = (shmx_message){buffer, item.length, item.tag};
-    if (item.length <= room) {
-      shmx_copy(buffer, bytes, item.length);
-    } else {
-      message->data = bytes;
-      channel->consumer.at = item.next;
-      status = -EMSGSIZE;
-    }
-  }
-  if (status == 0) shmx_end_pass(&memory->consumer, item.next, 1);
+  status = copy_first(channel, head, tail, buffer, room, message, &copied);
+  if (status == 0) shmx_end_pass(&memory->consumer, copied.to, 1);
   shmx_end_leave(&channel->consumer, &memory->consumer);
   shmx_end_tell(&channel->consumer, &memory->writable);
   return received(channel, status);
@@ -106,32 +117,128 @@ static bool copy_out(const shmx_channel *channel, const struct shmx_ring_item *i
   return true;
 }
 
+/* In our turn: copies what is there, and not only what was when we last looked. `copied` says which
+ * messages those are; there are none only if `most` is 0. */
+static int copy_several(shmx_channel *channel, uint64_t head, void *buffer, size_t room,
+                        size_t most, size_t *length, shmx_copied *copied) {
+  struct shmx_ring_item item = {0};
+  uint64_t tail;
+  int status = 0;
+  *copied = (shmx_copied){head, head, 0};
+  channel->consumer.other = head;
+  if (look(channel, &head, &tail) != 0) status = -EBADMSG; /* something was, and a tail stays */
+  while (status == 0 && head != tail && copied->messages < most) {
+    status = shmx_ring_first(channel->memory->ring, channel->capacity, head, tail, &item);
+    if (status != 0 || !copy_out(channel, &item, buffer, room, length)) break;
+    copied->to = head = item.next;
+    copied->messages++;
+  }
+  if (copied->messages != 0) return 0; /* what is wrong with the next one, the next call says */
+  if (status != 0 || most == 0) return status;
+  *length = shmx_ring_space(item.length);
+  return -EMSGSIZE;
+}
+
 int shmx_channel_receive_all(shmx_channel *channel, void *buffer, size_t room, size_t most,
                              size_t *length, int64_t deadline) {
   struct shmx_channel_memory *memory = channel->memory;
-  struct shmx_ring_item item = {0};
-  uint64_t head, tail, count = 0;
+  shmx_copied copied;
+  uint64_t head, tail;
   *length = 0;
   int status = enter_readable(channel, deadline, &head, &tail);
   if (status != 0) return status;
-  channel->consumer.other = head; /* all that is there, and not what was when we last looked */
-  if (look(channel, &head, &tail) != 0) status = -EBADMSG; /* something was, and a tail stays */
-  while (status == 0 && head != tail && count < most) {
-    status = shmx_ring_first(memory->ring, channel->capacity, head, tail, &item);
-    if (status != 0 || !copy_out(channel, &item, buffer, room, length)) break;
-    head = item.next;
-    count++;
-  }
-  if (count != 0) {
-    shmx_end_pass(&memory->consumer, head, count);
-    status = 0; /* what is wrong with the next one, the next call says */
-  } else if (status == 0 && most != 0) {
-    *length = shmx_ring_space(item.length);
-    status = -EMSGSIZE;
-  }
+  status = copy_several(channel, head, buffer, room, most, length, &copied);
+  if (copied.messages != 0) shmx_end_pass(&memory->consumer, copied.to, copied.messages);
   shmx_end_leave(&channel->consumer, &memory->consumer);
   shmx_end_tell(&channel->consumer, &memory->writable);
   return received(channel, status);
+}
+
+/* ---- in two halves ---- */
+
+/*
+ * The short way, without a turn. What is copied while another receives it and a producer writes
+ * over it is torn; then the head has moved, and shmx_channel_consume sees that.
+ */
+static inline bool copy_shortly(shmx_channel *channel, void *buffer, size_t room,
+                                shmx_message *message, shmx_copied *copied) {
+  struct shmx_channel_memory *memory = channel->memory;
+  struct shmx_channel_end *mine = &channel->consumer;
+  uint64_t head = shmx_end_index(&memory->consumer), capacity = channel->capacity, bits;
+  struct shmx_ring_item item;
+  if (mine->other == head || !shmx_ring_is_sane(head, mine->other, capacity))
+    mine->other = shmx_end_index(&memory->producer);
+  if (mine->busy || mine->other == head || !shmx_ring_is_sane(head, mine->other, capacity) ||
+      !shmx_ring_read(memory->ring, capacity, head, mine->other, &bits, &item) ||
+      bits & SHMX_RING_PADDING || item.length > room)
+    return false;
+  *message = (shmx_message){buffer, item.length, item.tag};
+  *copied = (shmx_copied){head, item.next, 1};
+  shmx_copy(buffer, shmx_ring_bytes(memory->ring, capacity, item.at), item.length);
+  return true;
+}
+
+int shmx_channel_copy(shmx_channel *channel, void *buffer, size_t room, shmx_message *message,
+                      shmx_copied *copied, int64_t deadline) {
+  uint64_t head, tail;
+  int status;
+  do {
+    if (copy_shortly(channel, buffer, room, message, copied)) return 0;
+    status = try_readable(channel, deadline, &head, &tail);
+  } while (status == -EAGAIN);
+  if (status != 0) return status;
+  status = copy_first(channel, head, tail, buffer, room, message, copied);
+  shmx_end_leave(&channel->consumer, &channel->memory->consumer);
+  return status;
+}
+
+int shmx_channel_copy_all(shmx_channel *channel, void *buffer, size_t room, size_t most,
+                          size_t *length, shmx_copied *copied, int64_t deadline) {
+  uint64_t head, tail;
+  *length = 0;
+  int status = enter_readable(channel, deadline, &head, &tail);
+  if (status != 0) return status;
+  status = copy_several(channel, head, buffer, room, most, length, copied);
+  shmx_end_leave(&channel->consumer, &channel->memory->consumer);
+  return status;
+}
+
+static bool is_still_first(const shmx_channel *channel, const shmx_copied *copied) {
+  const struct shmx_end *end = &channel->memory->consumer;
+  return atomic_load_explicit(&end->index, memory_order_relaxed) == copied->from;
+}
+
+enum { TURN_LOOKS = 100 };
+
+/* Whoever has the turn is likely to take out what we have copied. Then it is of no use to us, and
+ * what is next can be copied at once. */
+static bool is_taken(const shmx_channel *channel, const shmx_copied *copied) {
+  const struct shmx_end *end = &channel->memory->consumer;
+  if (channel->consumer.owner != 0) return !is_still_first(channel, copied);
+  for (int looks = 0; looks < TURN_LOOKS; looks++) {
+    if (!is_still_first(channel, copied)) return true;
+    if (shmx_lock_owner(&end->turn) == 0) return false;
+    shmx_spin_pause();
+  }
+  return false;
+}
+
+/* An index never comes again: if the head is where it was, what lies there is what was copied. */
+int shmx_channel_consume(shmx_channel *channel, const shmx_copied *copied, int64_t deadline) {
+  struct shmx_channel_memory *memory = channel->memory;
+  /* What was copied, before the head: pairs with the fence in place() of channel_send.c. */
+  atomic_thread_fence(memory_order_acquire);
+  if (is_taken(channel, copied)) return -EAGAIN;
+  int status = shmx_end_enter(&channel->consumer, &memory->consumer, deadline);
+  if (status != 0) return status;
+  if (is_still_first(channel, copied))
+    shmx_end_pass(&memory->consumer, copied->to, copied->messages);
+  else
+    status = -EAGAIN;
+  shmx_end_leave(&channel->consumer, &memory->consumer);
+  if (status != 0) return status;
+  shmx_end_tell(&channel->consumer, &memory->writable);
+  return received(channel, 0);
 }
 
 bool shmx_channel_next(const void *buffer, size_t length, size_t *at, shmx_message *message) {

@@ -8,7 +8,11 @@ static int place(shmx_channel *channel, uint64_t tail, uint32_t length, uint64_t
   struct shmx_channel_memory *memory = channel->memory;
   uint64_t capacity = channel->capacity, *head = &channel->producer.other;
   for (int fresh = 0; fresh <= 1; fresh++) {
-    if (fresh) *head = shmx_end_index(&memory->consumer);
+    if (fresh) {
+      *head = shmx_end_index(&memory->consumer);
+      /* Before what is written there: pairs with the fence in shmx_channel_consume. */
+      atomic_thread_fence(memory_order_release);
+    }
     bool known = shmx_ring_is_sane(*head, tail, capacity);
     if (known &&
         shmx_ring_place(memory->ring, capacity, tail, capacity - (tail - *head), length, item))

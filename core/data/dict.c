@@ -124,21 +124,13 @@ int shmx_dict_set(shmx_dict *dict, const shmx_dict_key *key, const shmx_dict_ite
 
 /* ---- comparing and storing ---- */
 
-static bool is_expected(const shmx_dict *dict, const struct shmx_entry *entry,
-                        const shmx_dict_item *expected) {
-  if (shmx_entry_tag(entry) != expected->tag || shmx_entry_length(entry) != expected->length)
-    return false;
-  struct shmx_cursor cursor = shmx_entry_value(dict, entry);
-  return cursor.cell != 0 && shmx_payload_is(dict, &cursor, expected->data, expected->length);
-}
-
 static int try_cas(struct shmx_hold *hold, struct shmx_attempt *attempt) {
   struct storing *storing = (struct storing *)attempt;
   const struct shmx_entry *entry = &attempt->place.entry;
   bool lives = shmx_entry_lives(entry);
   if (lives && shmx_entry_kind(entry) == SHMX_LIST) return -EPROTOTYPE;
   if (lives != (storing->expected != NULL)) return -EAGAIN;
-  if (lives && !is_expected(hold->dict, entry, storing->expected)) return -EAGAIN;
+  if (lives && !shmx_entry_has(hold->dict, entry, storing->expected)) return -EAGAIN;
   if (!storing->deletes) return store(hold, storing, lives);
   if (lives) shmx_entry_put(hold, &attempt->place, NULL);
   return 0;

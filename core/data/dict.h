@@ -20,6 +20,7 @@
 
 #include "base/api.h"
 #include "base/kind.h"
+#include "base/tag.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,9 +32,6 @@ enum { SHMX_DICT_KEY_MAX = 65535 /* bytes */ };
 
 #define SHMX_DICT_SIZE_MIN (UINT64_C(1) << 14) /* bytes */
 #define SHMX_DICT_SIZE_MAX (UINT64_C(1) << 34)
-
-/* Tags of values that shmx_dict_incr adds to: 8 bytes, an int64_t or a double. */
-enum { SHMX_TAG_INTEGER = 126, SHMX_TAG_DOUBLE = 127 };
 
 struct shmx_dict_memory;
 
@@ -173,6 +171,16 @@ SHMX_API int shmx_dict_push(shmx_dict *dict, const shmx_dict_key *key, const shm
  * EMSGSIZE (it stays); EPROTOTYPE (no list). */
 SHMX_API int shmx_dict_pop(shmx_dict *dict, const shmx_dict_key *key, int end, void *buffer,
                            size_t room, shmx_dict_item *item);
+
+/*
+ * The two halves of shmx_dict_pop, for callers that make something of an element which may fail:
+ * peek copies the element at an end, which stays, and pop_same pops it. Errors: as shmx_dict_pop;
+ * pop_same: EAGAIN (another element is at that end now, so peek again), and never EMSGSIZE.
+ */
+SHMX_API int shmx_dict_peek(shmx_dict *dict, const shmx_dict_key *key, int end, void *buffer,
+                            size_t room, shmx_dict_item *item);
+SHMX_API int shmx_dict_pop_same(shmx_dict *dict, const shmx_dict_key *key, int end,
+                                const shmx_dict_item *item);
 
 /* Errors: ENOENT; EPROTOTYPE (no list). */
 SHMX_API int shmx_dict_count(shmx_dict *dict, const shmx_dict_key *key, uint64_t *count);

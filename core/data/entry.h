@@ -116,6 +116,14 @@ static inline struct shmx_cursor shmx_entry_value(const shmx_dict *dict,
   return cursor;
 }
 
+/* Is the value this one? Flags do not count. */
+static inline bool shmx_entry_has(const shmx_dict *dict, const struct shmx_entry *entry,
+                                  const shmx_dict_item *item) {
+  if (shmx_entry_tag(entry) != item->tag || shmx_entry_length(entry) != item->length) return false;
+  struct shmx_cursor cursor = shmx_entry_value(dict, entry);
+  return cursor.cell != 0 && shmx_payload_is(dict, &cursor, item->data, item->length);
+}
+
 /* A live value or list: neither pending nor expired? */
 static inline bool shmx_entry_lives(const struct shmx_entry *entry) {
   return entry->cell != 0 && shmx_entry_kind(entry) != SHMX_PENDING &&

@@ -103,7 +103,9 @@ struct popping {
   int end;
   void *buffer;
   size_t room;
-  shmx_dict_item *item;
+  shmx_dict_item *item;       /* receives the element, or NULL; */
+  const shmx_dict_item *same; /* or what the element must be, or NULL */
+  bool stays;
 };
 
 static int copy_element(const shmx_dict *dict, const struct shmx_entry *element,
@@ -117,6 +119,12 @@ static int copy_element(const shmx_dict *dict, const struct shmx_entry *element,
   bool whole =
       cursor.cell != 0 && shmx_payload_read(dict, &cursor, popping->buffer, popping->item->length);
   return whole ? 0 : -EBADMSG;
+}
+
+/* Elements of the same value and flags are as good as one another. */
+static bool is_same(const shmx_dict *dict, const struct shmx_entry *element,
+                    const shmx_dict_item *item) {
+  return shmx_entry_flags(element) == item->flags && shmx_entry_has(dict, element, item);
 }
 
 /* One of several: the one beside it is at the end then. */
@@ -150,8 +158,9 @@ static int try_pop(struct shmx_hold *hold, struct shmx_attempt *attempt) {
   uint32_t cell = popping->end == SHMX_DICT_LEFT ? shmx_low(ends) : shmx_high(ends);
   if (!shmx_is_cell(dict, cell)) return -EBADMSG;
   shmx_entry_load(dict, cell, &element);
-  int status = copy_element(dict, &element, popping);
-  if (status != 0) return status;
+  if (popping->same != NULL && !is_same(dict, &element, popping->same)) return -EAGAIN;
+  int status = popping->item != NULL ? copy_element(dict, &element, popping) : 0;
+  if (status != 0 || popping->stays) return status;
   if (shmx_load(&at.count[0]) > 1) return pop_one(hold, popping, &at, &element);
   shmx_entry_put(hold, &attempt->place, NULL); /* the last goes with its list */
   return 0;
@@ -161,6 +170,23 @@ int shmx_dict_pop(shmx_dict *dict, const shmx_dict_key *key, int end, void *buff
                   shmx_dict_item *item) {
   struct popping popping = {
       .attempt = {.key = key}, .end = end, .buffer = buffer, .room = room, .item = item};
+  return shmx_attempt_make(dict, &popping.attempt, try_pop);
+}
+
+int shmx_dict_peek(shmx_dict *dict, const shmx_dict_key *key, int end, void *buffer, size_t room,
+                   shmx_dict_item *item) {
+  struct popping popping = {.attempt = {.key = key},
+                            .end = end,
+                            .buffer = buffer,
+                            .room = room,
+                            .item = item,
+                            .stays = true};
+  return shmx_attempt_make(dict, &popping.attempt, try_pop);
+}
+
+int shmx_dict_pop_same(shmx_dict *dict, const shmx_dict_key *key, int end,
+                       const shmx_dict_item *item) {
+  struct popping popping = {.attempt = {.key = key}, .end = end, .same = item};
   return shmx_attempt_make(dict, &popping.attempt, try_pop);
 }
 

@@ -16,6 +16,7 @@ struct prefix {
   uint64_t number;
   uint32_t slot, unused;
 };
+_Static_assert(sizeof(struct prefix) == SHMX_REQUEST_HEAD, "the layout in memory");
 
 enum { IDLE, WAITING, TAKEN, DONE };
 
@@ -124,6 +125,22 @@ static int peek(shmx_service *service, shmx_message *message, int64_t deadline) 
   do
     status = shmx_channel_peek(&service->requests, message, turn_deadline(deadline));
   while (goes_on(service, SHMX_CONSUMER, status, deadline));
+  return status;
+}
+
+static int copy(shmx_service *service, void *buffer, size_t room, shmx_message *message,
+                shmx_copied *copied, int64_t deadline) {
+  int status;
+  do
+    status = shmx_channel_copy(&service->requests, buffer, room, message, copied,
+                               turn_deadline(deadline));
+  while (goes_on(service, SHMX_CONSUMER, status, deadline));
+  return status;
+}
+
+static int consume(shmx_service *service, const shmx_copied *copied, int64_t deadline) {
+  int status = shmx_channel_consume(&service->requests, copied, turn_deadline(deadline));
+  has_missed(service, SHMX_CONSUMER, status);
   return status;
 }
 
@@ -319,18 +336,28 @@ static int put_name(shmx_service *service, const shmx_request *request, int64_t 
   return status;
 }
 
-/* The request that lies in the channel: copied, and then taken with our name on it. Killed between,
- * it lies there still, with a dead server's name. */
-static int accept(shmx_service *service, const shmx_message *message, void *buffer,
-                  shmx_request *request, int64_t deadline) {
+/* A message of the channel as a request, whose bytes are in the message. -EBADMSG: it is none. */
+static int read_request(const shmx_service *service, const shmx_message *message,
+                        shmx_request *request) {
   struct prefix prefix;
   uint32_t length = message->length - (uint32_t)sizeof prefix;
   if (message->length < sizeof prefix || length > service->limit) return -EBADMSG;
   memcpy(&prefix, message->data, sizeof prefix);
   if (prefix.slot >= SHMX_CALLERS) return -EBADMSG;
-  memcpy(buffer, (const unsigned char *)message->data + sizeof prefix, length);
+  const unsigned char *bytes = (const unsigned char *)message->data + sizeof prefix;
   *request = (shmx_request){
-      .message = {buffer, length, message->tag}, .number = prefix.number, .slot = prefix.slot};
+      .message = {bytes, length, message->tag}, .number = prefix.number, .slot = prefix.slot};
+  return 0;
+}
+
+/* The request that lies in the channel: copied, and then taken with our name on it. Killed between,
+ * it lies there still, with a dead server's name. */
+static int accept(shmx_service *service, const shmx_message *message, void *buffer,
+                  shmx_request *request, int64_t deadline) {
+  int status = read_request(service, message, request);
+  if (status != 0) return status;
+  memcpy(buffer, request->message.data, request->message.length);
+  request->message.data = buffer;
   return put_name(service, request, deadline);
 }
 
@@ -360,6 +387,48 @@ int shmx_service_take(shmx_service *service, void *buffer, shmx_request *request
     if (last == 0) last = now + SHMX_SLICE;
     if (now >= last && now >= deadline) return -ETIMEDOUT;
   }
+}
+
+/* The next request, also one that nobody waits for. What is damaged, or too long for any buffer, is
+ * taken out: -EBADMSG. */
+static int copy_next(shmx_service *service, void *buffer, size_t room, shmx_request *request,
+                     shmx_copied *copied, int64_t deadline) {
+  shmx_message message;
+  int status = copy(service, buffer, room, &message, copied, deadline);
+  if (status != 0 && status != -EMSGSIZE) return status;
+  bool too_long = message.length > service->limit + sizeof(struct prefix);
+  if (status == -EMSGSIZE && !too_long) return request->message.length = message.length, status;
+  status = too_long ? -EBADMSG : read_request(service, &message, request);
+  if (status == 0) return 0;
+  int consumed = consume(service, copied, deadline);
+  return consumed == 0 ? status : consumed;
+}
+
+int shmx_service_copy(shmx_service *service, void *buffer, size_t room, shmx_request *request,
+                      shmx_copied *copied, int64_t deadline) {
+  int64_t last = 0;
+  service->held_by = 0;
+  for (;;) {
+    int status = copy_next(service, buffer, room, request, copied, deadline);
+    if (status == 0 && !is_wanted(slot_at(service, request->slot), request->number))
+      status = consume(service, copied, deadline);
+    else if (status != -EAGAIN)
+      return status;
+    if (status != 0 && status != -EAGAIN) return status;
+    int64_t now = shmx_clock_now();
+    if (last == 0) last = now + SHMX_SLICE;
+    if (now >= last && now >= deadline) return -ETIMEDOUT;
+  }
+}
+
+/* Once our name is on the request, it is ours, whoever takes it out of the channel: another server
+ * that comes to it there passes over it, unless we have died. */
+int shmx_service_accept(shmx_service *service, const shmx_request *request,
+                        const shmx_copied *copied, int64_t deadline) {
+  int status = put_name(service, request, deadline);
+  if (status != 0 && status != -ECANCELED) return status;
+  shmx_channel_consume(&service->requests, copied, 0);
+  return status;
 }
 
 /* Seeing whether a caller lives costs more than a call that is answered at once. */

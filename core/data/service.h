@@ -14,7 +14,10 @@
 
 SHMX_BEGIN_DECLS
 
-enum { SHMX_CALLERS = 32 }; /* calls at once; more of them wait */
+enum {
+  SHMX_CALLERS = 32,     /* calls at once; more of them wait */
+  SHMX_REQUEST_HEAD = 16 /* bytes that stand before a request in the channel */
+};
 
 #define SHMX_SERVICE_LIMIT_MAX (UINT64_C(1) << 24) /* bytes of a request or reply, at most */
 
@@ -77,6 +80,18 @@ SHMX_API void shmx_service_end(shmx_service *service, const shmx_request *call);
  */
 SHMX_API int shmx_service_take(shmx_service *service, void *buffer, shmx_request *request,
                                int64_t deadline);
+
+/*
+ * The two halves of shmx_service_take, for servers that make something of a request which may fail:
+ * copy leaves the request to whoever comes, and accept takes it. The buffer has room for the
+ * request and SHMX_REQUEST_HEAD bytes. Errors: as shmx_service_take; copy: EMSGSIZE
+ * (message.length says how much room is needed); accept: ECANCELED (another server has taken it, or
+ * its caller has given up, so copy the next).
+ */
+SHMX_API int shmx_service_copy(shmx_service *service, void *buffer, size_t room,
+                               shmx_request *request, shmx_copied *copied, int64_t deadline);
+SHMX_API int shmx_service_accept(shmx_service *service, const shmx_request *request,
+                                 const shmx_copied *copied, int64_t deadline);
 
 /*
  * Replies. Errors: EMSGSIZE (over the limit); ECANCELED: nobody gets it, because the caller has

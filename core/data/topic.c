@@ -216,10 +216,10 @@ static bool is_overrun(shmx_subscription *self) {
   return true;
 }
 
-/* The message at the cursor. -EAGAIN: it was overrun; or it is a padding, behind which we are now.
- */
-static int take(shmx_subscription *self, uint64_t tail, void *buffer, size_t room,
-                shmx_message *message, uint64_t *lost) {
+/* Copies the message at the cursor. -EAGAIN: it was overrun; or it is a padding, behind which we
+ * are now. */
+static int copy_next(shmx_subscription *self, uint64_t tail, void *buffer, size_t room,
+                     shmx_message *message, uint64_t *lost, shmx_copied *copied) {
   uint64_t capacity = self->capacity, left = tail - self->cursor,
            end = shmx_ring_to_end(capacity, self->cursor);
   _Atomic uint64_t *words = word_at(self->memory, capacity, self->cursor);
@@ -227,16 +227,15 @@ static int take(shmx_subscription *self, uint64_t tail, void *buffer, size_t roo
   uint32_t length = (uint32_t)head;
   uint64_t space = head & SHMX_RING_PADDING ? end : space_of(length);
   bool fits = space <= left && space <= end;
-  bool copied = fits && !(head & SHMX_RING_PADDING) && ((length + 7) & ~UINT64_C(7)) <= room;
-  if (copied) copy_out(buffer, &words[2], length);
+  bool fits_buffer = fits && !(head & SHMX_RING_PADDING) && ((length + 7) & ~UINT64_C(7)) <= room;
+  if (fits_buffer) copy_out(buffer, &words[2], length);
   if (is_overrun(self)) return -EAGAIN;
   if (!fits) return -EBADMSG;
   if (head & SHMX_RING_PADDING) return self->cursor += space, -EAGAIN;
   *message = (shmx_message){buffer, length, (uint32_t)(head >> 32)};
-  if (!copied) return -EMSGSIZE;
-  self->cursor += space;
+  if (!fits_buffer) return -EMSGSIZE;
   *lost = serial - self->serial;
-  self->serial = serial + 1;
+  *copied = (shmx_copied){self->cursor, self->cursor + space, *lost + 1};
   return 0;
 }
 
@@ -255,8 +254,9 @@ static bool is_behind(const shmx_subscription *self) {
   return (int64_t)(self->tail - self->cursor) > 0;
 }
 
-int shmx_subscription_receive(shmx_subscription *self, void *buffer, size_t room,
-                              shmx_message *message, uint64_t *lost, int64_t deadline) {
+int shmx_subscription_copy(shmx_subscription *self, void *buffer, size_t room,
+                           shmx_message *message, uint64_t *lost, shmx_copied *copied,
+                           int64_t deadline) {
   struct shmx_topic_memory *memory = self->memory;
   *lost = 0;
   for (int tries = 0;;) {
@@ -274,7 +274,7 @@ int shmx_subscription_receive(shmx_subscription *self, void *buffer, size_t room
       /* Ahead of the tail, which only a lie can be; or so far behind. */
       if (!is_overrun(self)) return self->tail = self->cursor, -EBADMSG;
     } else {
-      int status = take(self, self->tail, buffer, room, message, lost);
+      int status = copy_next(self, self->tail, buffer, room, message, lost, copied);
       if (status != -EAGAIN) return status;
     }
     if (++tries < TRIES) continue;
@@ -282,6 +282,20 @@ int shmx_subscription_receive(shmx_subscription *self, void *buffer, size_t room
     self->cursor = self->tail = tail_of(memory);
     tries = 0;
   }
+}
+
+int shmx_subscription_consume(shmx_subscription *self, const shmx_copied *copied) {
+  if (self->cursor != copied->from) return -EAGAIN;
+  self->cursor = copied->to;
+  self->serial += copied->messages;
+  return 0;
+}
+
+int shmx_subscription_receive(shmx_subscription *self, void *buffer, size_t room,
+                              shmx_message *message, uint64_t *lost, int64_t deadline) {
+  shmx_copied copied;
+  int status = shmx_subscription_copy(self, buffer, room, message, lost, &copied, deadline);
+  return status == 0 ? shmx_subscription_consume(self, &copied) : status;
 }
 
 void shmx_topic_stat(const shmx_topic *topic, shmx_topic_status *status) {

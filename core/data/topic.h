@@ -73,6 +73,16 @@ SHMX_API int shmx_topic_subscribe(shmx_topic *topic, bool oldest, int spins, int
 SHMX_API int shmx_subscription_receive(shmx_subscription *subscription, void *buffer, size_t room,
                                        shmx_message *message, uint64_t *lost, int64_t deadline);
 
+/*
+ * The two halves of shmx_subscription_receive, for subscribers that make something of a message
+ * which may fail: copy leaves the message the next one, and consume goes on behind it. Errors: as
+ * shmx_subscription_receive; consume: EAGAIN (this subscription has gone on meanwhile).
+ */
+SHMX_API int shmx_subscription_copy(shmx_subscription *subscription, void *buffer, size_t room,
+                                    shmx_message *message, uint64_t *lost, shmx_copied *copied,
+                                    int64_t deadline);
+SHMX_API int shmx_subscription_consume(shmx_subscription *subscription, const shmx_copied *copied);
+
 typedef struct shmx_topic_status {
   uint64_t capacity, used; /* bytes */
   uint64_t published;      /* messages since the topic was made */

@@ -105,11 +105,9 @@ static void test_errors(void **state) {
   interrupt_every(0);
   assert_int_equal(shmx_channel_receive(&channel, buffer, 119, &message, 0), -EMSGSIZE);
   assert_int_equal(message.length, 120);
-  uint64_t end = channel.consumer.at;
   place = (void *)message.data;
   assert_int_equal(shmx_channel_peek(&channel, &message, 0), 0);
   assert_ptr_equal(message.data, place);
-  assert_int_equal(channel.consumer.at, end);
   shmx_channel_unpeek(&channel);
   assert_int_equal(shmx_channel_receive_all(&channel, buffer, 127, 9, &length, 0), -EMSGSIZE);
   assert_int_equal(length, 128);

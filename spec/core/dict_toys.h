@@ -175,9 +175,12 @@ static inline int op_pop(struct toys *all, int64_t deadline, unsigned argument) 
   shmx_dict_item item;
   size_t room = room_for(argument / 16);
   unsigned char *buffer = buffer_of(room);
-  int status = shmx_dict_pop(&all->dict, &key, argument / 8 % 2, buffer, room, &item);
+  int end = (int)(argument / 8 % 2);
+  bool halves = argument / 32 % 2 == 1;
+  int status = halves ? shmx_dict_peek(&all->dict, &key, end, buffer, room, &item)
+                      : shmx_dict_pop(&all->dict, &key, end, buffer, room, &item);
   expect_item(&item, status, room);
-  return status;
+  return status == 0 && halves ? shmx_dict_pop_same(&all->dict, &key, end, &item) : status;
 }
 
 static inline int op_count(struct toys *all, int64_t deadline, unsigned argument) {

@@ -251,6 +251,16 @@ static void take_as_victim(void) {
   EXPECT(take_request(&mine.request, in_ms(3000)) == CALL);
 }
 
+/* As take_as_victim, in two halves. */
+static void accept_as_victim(void) {
+  _Alignas(8) static unsigned char buffer[LIMIT + SHMX_REQUEST_HEAD];
+  shmx_copied copied;
+  EXPECT(shmx_service_copy(&mine.service, buffer, sizeof buffer, &mine.request, &copied,
+                           in_ms(3000)) == 0);
+  EXPECT(number_of(&mine.request.message) == CALL);
+  EXPECT(shmx_service_accept(&mine.service, &mine.request, &copied, in_ms(3000)) == 0);
+}
+
 static void answer_as_victim(void) {
   EXPECT(answer(&mine.request, ANSWER) == 0);
 }
@@ -331,6 +341,7 @@ static const struct deed deeds[] = {
     KILLED("service: await", prepare_service, be_answered, await_as_victim, service_goes_on),
     KILLED("service: end", prepare_service, be_answered, end_as_victim, service_goes_on),
     KILLED("service: take", prepare_call, NULL, take_as_victim, call_goes_on),
+    KILLED("service: copy and accept", prepare_call, NULL, accept_as_victim, call_goes_on),
     KILLED("service: reply", prepare_call, take_as_victim, answer_as_victim, answer_goes_on),
     KILLED("service: take and reply", prepare_call, NULL, serve_as_victim, call_goes_on),
 };

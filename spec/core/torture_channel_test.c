@@ -123,11 +123,44 @@ static void consume_in_place(void) {
   shared->log[who][which] |= RELEASED;
 }
 
+/* At once, or in two halves: then another may be first. */
+static int receive_copies(unsigned char *buffer, size_t most, size_t *length) {
+  shmx_copied copied;
+  if (chance(2) == 0)
+    return shmx_channel_receive_all(&channel, buffer, RING, most, length, start());
+  int status;
+  do {
+    status = shmx_channel_copy_all(&channel, buffer, RING, most, length, &copied, start());
+    if (status == 0) status = shmx_channel_consume(&channel, &copied, start());
+  } while (status == -EAGAIN);
+  return status;
+}
+
+/* One of them, by the short way. */
+static int receive_copy(unsigned char *buffer, shmx_message *message) {
+  shmx_copied copied;
+  int status;
+  do {
+    status = shmx_channel_copy(&channel, buffer, RING, message, &copied, start());
+    if (status == 0) status = shmx_channel_consume(&channel, &copied, start());
+  } while (status == -EAGAIN);
+  return status;
+}
+
+static void consume_copy(void) {
+  _Alignas(8) unsigned char buffer[RING];
+  shmx_message message;
+  int status = receive_copy(buffer, &message);
+  if (status == -EPIPE) _exit(0);
+  ended(status);
+  log_one(&message);
+}
+
 static void consume_copies(size_t most) {
   _Alignas(8) unsigned char buffer[RING];
   size_t length, at = 0;
   shmx_message message;
-  int status = shmx_channel_receive_all(&channel, buffer, RING, most, &length, start());
+  int status = receive_copies(buffer, most, &length);
   if (status == -EPIPE) _exit(0);
   ended(status);
   while (shmx_channel_next(buffer, length, &at, &message))
@@ -140,10 +173,12 @@ static void consume(int unused) {
   (void)unused;
   open_mine();
   for (;;)
-    if (copies)
-      consume_copies(1);
-    else
+    if (!copies)
       consume_in_place();
+    else if (chance(2) == 0)
+      consume_copy();
+    else
+      consume_copies(1);
 }
 
 /* ---- the tester ---- */

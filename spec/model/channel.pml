@@ -11,8 +11,11 @@
  * What holds: each message that was committed is received once, in order, whole; who is killed between
  * taking a message out and saying so has at most that one; nobody waits for ever.
  *
+ * HALVES   who receives copies without a turn, and takes out what was copied in one, if it is first still
+ *
  * What breaks it: TAIL_FIRST (committed before it is written), HEAD_FIRST (taken out before it is read),
- * NO_TURN (no turns among those who receive), FINISHED_LATE (looks whether it is finished after the tail).
+ * NO_TURN (no turns among those who receive), FINISHED_LATE (looks whether it is finished after the tail), NOT_COMPARED (HALVES, where the head is not
+ * looked at again in the turn).
  */
 #ifndef KILLS
 #define KILLS 0
@@ -81,6 +84,22 @@ proctype Receiver() provided (dying == 0 || dying == _pid) {
   byte at, got;
   bool over;
 again: {
+#ifdef HALVES
+    at = head;
+    if
+    :: tail == at /* the long way */
+    :: tail != at ->
+      got = place[WAY(at)];
+      atomic { consumer == 0 -> consumer = _pid }
+#ifndef NOT_COMPARED
+      if
+      :: atomic { head != at -> consumer = 0 } goto again
+      :: head == at
+      fi;
+#endif
+      goto take
+    fi;
+#endif
 #ifndef NO_TURN
     atomic { consumer == 0 -> consumer = _pid }
 #endif
@@ -101,6 +120,7 @@ again: {
     got = place[WAY(at)];
 #else
     got = place[WAY(at)];
+take:
     atomic { head = at + 1; in_hand = in_hand + 1 }
 #endif
     atomic {

@@ -80,10 +80,13 @@ arena  fails safety  -DNO_DEAD -DKILLS=1
 channel holds safety
 channel holds safety  -DKILLS=1 -DMESSAGES=1
 channel holds safety  -DKILLS=2 -DMESSAGES=1
+channel holds safety  -DHALVES
+channel holds safety  -DHALVES -DKILLS=1 -DMESSAGES=1
 channel fails safety  -DTAIL_FIRST
 channel fails safety  -DHEAD_FIRST
 channel fails safety  -DNO_TURN
 channel fails safety  -DFINISHED_LATE
+channel fails safety  -DHALVES -DNOT_COMPARED
 topic  holds safety  -DMESSAGES=6
 topic  holds safety  -DKILLS=1
 topic  fails safety  -DFLOOR_AFTER
