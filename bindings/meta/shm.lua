@@ -1331,7 +1331,7 @@ function Dict:set_all(values, exptime, flags) end
 
 ---Some keys, or all. `pairs(d)` walks through keys and values, without a table of all of them.
 ---System calls: futex(2), if another changes the same part of the dict at the moment.
----Errors: none of its own.
+---Errors: EBADMSG (corrupt memory: the walk has met four times as much as the dict can have).
 ---@param max? integer default 1024; 0 is all
 ---@return shm.Key[]? keys
 ---@return string? err or message
