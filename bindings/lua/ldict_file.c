@@ -90,15 +90,16 @@ static uint32_t count_elements(const void *data, size_t length) {
 }
 
 /* A list is read anew, with all its elements; it may have gone. */
-static int put_list(lua_State *L, struct output *output, const shmx_dict_key *key,
-                    const shmx_dict_item *list, int64_t ttl) {
+static int put_list(lua_State *L, struct output *output, struct ldict_scan *scan,
+                    const shmx_dict_key *key, const shmx_dict_item *list, int64_t ttl) {
   struct lbuffer buffer;
   shmx_dict_key none;
   shmx_dict_item item, head = {.flags = list->flags};
   size_t length, at = 0;
   int top = lua_gettop(L);
   lbuffer_start(&buffer);
-  int status = ldict_elements(L, output->self, key, &buffer, &length);
+  int status = ldict_elements(L, output->self, key, 1, -1, &buffer, &length);
+  if (status == 0) status = ldict_scan_meet(output->self, scan, length);
   if (status == 0) {
     put_head(output, key, &head, ttl);
     put_array(output, count_elements(buffer.data, length));
@@ -112,12 +113,12 @@ static int put_list(lua_State *L, struct output *output, const shmx_dict_key *ke
   return status == -ENOENT || status == -EPROTOTYPE ? 0 : status;
 }
 
-static int put_entry(lua_State *L, struct output *output, const shmx_dict_key *key,
-                     const shmx_dict_item *item) {
+static int put_entry(lua_State *L, struct output *output, struct ldict_scan *scan,
+                     const shmx_dict_key *key, const shmx_dict_item *item) {
   int64_t now = shmx_boottime(), ttl = 0;
   if (item->expiry != 0 && item->expiry <= now) return 0;
   if (item->expiry != 0) ttl = item->expiry - now;
-  if (item->count != 0) return put_list(L, output, key, item, ttl);
+  if (item->count != 0) return put_list(L, output, scan, key, item, ttl);
   put_head(output, key, item, ttl);
   put_bytes(output, item->data, item->length);
   return 0;
@@ -131,9 +132,9 @@ static int put_entries(lua_State *L, struct output *output) {
   do {
     int status = ldict_scan_fill(L, output->self, &scan, false, 0);
     while (status == 0 && output->error == 0 && ldict_scan_next(&scan, &key, &item))
-      status = put_entry(L, output, &key, &item);
+      status = put_entry(L, output, &scan, &key, &item);
     if (status != 0) return status;
-  } while (scan.cursor != 0 && output->error == 0);
+  } while (scan.walk.cursor != 0 && output->error == 0);
   return 0;
 }
 

@@ -1267,8 +1267,22 @@ function Dict:rpop(key) end
 ---@return shm.Errno? code
 function Dict:llen(key) end
 
+---The values i to j of a list, as they are at one time; they stay in it. Values count from 1 at the left end, and from
+----1 at the right end. What is out of range is left out, so `d:lrange(key, 1, -1)` is the whole list. As with Redis's
+---LRANGE, the range is empty if there is no list, but Redis counts from 0.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "value not a list"; ETIMEDOUT (the list is so long that ten seconds do not suffice).
+---@param key shm.Key
+---@param i integer
+---@param j integer
+---@return shm.Value[]? values
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:lrange(key, i, j) end
+
 ---Stores a value if what is there is what was expected: the same string, boolean or number (1 is not 1.0), or a table
----with the same in it. nil stands for no value, on both sides.
+---with the same in it. NaN equals NaN, so a table that was just read is always what is there. nil stands for no value,
+---on both sides.
 ---System calls: futex(2), if another changes the same part of the dict at the moment.
 ---Errors: "changed" (something else is there), "value is a list", "no memory".
 ---@param key shm.Key
