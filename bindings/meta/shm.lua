@@ -146,6 +146,9 @@ local RecordArray = {}
 ---again through the same arena, a lock is the same userdata. Closing the arena (`<close>`, collection) closes all that
 ---was opened through it: views raise, and a mutex that is held is abandoned. After fork both processes have the
 ---arena, and the child owns no lock that the parent owns. tostring says what it is.
+---
+---An arena that was created with `reserve = false` takes memory when an object is made: if the system has not so much,
+---all calls that make one return ENOMEM, and the arena is as before.
 ---@class shm.Arena
 local Arena = {}
 
