@@ -20,6 +20,7 @@
  * os/system.h     ftok, the list of all segments, the machine's limits
  * os/semaphores.h sets of System V semaphores; os/clock.h: deadlines
  * os/posix.h      what a POSIX object may be called; os/sleepers.h: who sleeps on which memory
+ * os/file.h       files that are replaced whole
  * base/error.h    what a status says
  */
 #ifndef SHMX_H
@@ -39,6 +40,7 @@
 #include "mem/segment.h"
 #include "mem/view.h"
 #include "os/clock.h"
+#include "os/file.h"
 #include "os/object.h"
 #include "os/posix.h"
 #include "os/sleepers.h"

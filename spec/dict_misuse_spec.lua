@@ -22,10 +22,10 @@ local function nothing() end
 local arguments = {
   get = { "k" }, get_stale = { "k" }, set = { "k", 1 }, safe_set = { "k", 1 }, add = { "k", 1 }, safe_add = { "k", 1 },
   replace = { "k", 1 }, delete = { "k" }, ttl = { "k" }, expire = { "k", 1 }, incr = { "k", 1, 0 },
-  lpush = { "k", 1 }, rpush = { "k", 1 }, lpop = { "k" }, rpop = { "k" }, llen = { "k" }, lrange = { "k", 1, -1 }, cas = { "k", 1, 2 },
-  update = { "k", nothing }, fetch = { "k", 1, nothing }, get_all = { { "k" } }, set_all = { { k = 1 } },
-  get_keys = {}, scan = {}, flush_all = {}, flush_expired = {}, capacity = {}, free_space = {}, stat = {},
-  snapshot = { snapshot }, restore = { "/dev/null" },
+  lpush = { "k", 1 }, rpush = { "k", 1 }, lpop = { "k" }, rpop = { "k" }, llen = { "k" }, lrange = { "k", 1, -1 },
+  cas = { "k", 1, 2 }, update = { "k", nothing }, fetch = { "k", 1, nothing }, get_all = { { "k" } },
+  set_all = { { k = 1 } }, get_keys = {}, scan = {}, flush_all = {}, flush_expired = {}, capacity = {}, free_space = {},
+  stat = {}, snapshot = { snapshot }, restore = { "/dev/null" },
 }
 
 local function methods()

@@ -1408,11 +1408,16 @@ function Dict:free_space() end
 ---@return shm.Errno? code
 function Dict:stat() end
 
----Writes all entries into a file, with flags and the times that they have to live; how many they were. The file has
----another name until it is whole, and is for this user only. Entries that change meanwhile are in it as they were at
----some time. The file is MessagePack: bindings/lua/ldict_file.h.
----System calls: open(2), write(2), fsync(2), rename(2).
----Errors: those of the file: EACCES, ENOENT, ENOSPC, EISDIR ...
+---Writes all entries into a file, with flags and the times that they have to live; how many they were. Entries that
+---change meanwhile are in it as they were at some time. The file is MessagePack: bindings/lua/ldict_file.h.
+---
+---The file is `path .. ".tmp"` until it is whole, and then takes the place of the old one, so that the path always
+---names a whole snapshot. A process that is killed leaves the temporary file, which the next snapshot removes. A new
+---file is for this user only; one that is replaced leaves its mode, and its owner if this user may give files away. If
+---the path is a symbolic link, the link stays, and the file that it names is replaced.
+---System calls: stat(2), readlink(2), open(2), flock(2), write(2), fsync(2), rename(2).
+---Errors: ENODEV, EISDIR (a device, a FIFO or a directory has the path), EBUSY (another process writes a snapshot to
+---the path), EFBIG (ulimit -f); those of the file: EACCES, ENOENT, ENOSPC, EROFS ... The old file stays.
 ---@param path string
 ---@return integer? count
 ---@return string? err or message
@@ -1422,8 +1427,8 @@ function Dict:snapshot(path) end
 ---Stores what is in a snapshot, over what is there under the same keys; how many entries it was. Before it stores the
 ---first, it has checked all of the file. Times to live go on from where they were. A list is made anew, value by value.
 ---System calls: open(2), read(2).
----Errors: those of the file; EBADMSG (it is damaged, or no snapshot: the message says where), EMSGSIZE (an entry is too
----large for this dict), EPROTONOSUPPORT; "no memory".
+---Errors: those of the file; ENODEV, EISDIR (no regular file); EBADMSG (it is damaged, or no snapshot: the message says
+---where), EMSGSIZE (an entry is too large for this dict), EPROTONOSUPPORT; "no memory".
 ---@param path string
 ---@return integer? count
 ---@return string? err or message
