@@ -197,14 +197,14 @@ local function spoil_buckets(dict)
   return count
 end
 
-describe("a dict in which every bucket leads to one entry", function()
-  local function damaged(...)
-    local none, message, code = ...
-    assert.is_nil(none)
-    assert.matches("is damaged", message)
-    assert.equal("EBADMSG", code)
-  end
+local function is_damaged(...)
+  local none, message, code = ...
+  assert.is_nil(none)
+  assert.matches("is damaged", message)
+  assert.equal("EBADMSG", code)
+end
 
+describe("a dict in which every bucket leads to one entry", function()
   local function peak(f, ...)
     collectgarbage()
     local before = collectgarbage "count"
@@ -218,11 +218,11 @@ describe("a dict in which every bucket leads to one entry", function()
     local buckets = spoil_buckets(d)
     assert.is_true(buckets * #key > 50 * d:capacity()) -- what walks would find
     collectgarbage "stop"
-    assert.is_true(peak(function() damaged(d:get_keys(0)) end) < 16 * 128)
+    assert.is_true(peak(function() is_damaged(d:get_keys(0)) end) < 16 * 128)
     collectgarbage "restart"
-    damaged(d:snapshot(snapshot))
+    is_damaged(d:snapshot(snapshot))
     assert.is_nil(io.open(snapshot))
-    damaged(d:scan(0, 1000000))
+    is_damaged(d:scan(0, 1000000))
     local count = 0
     raises("is damaged", function() for _ in pairs(d) do count = count + 1 end end)
     assert.is_true(count <= 5 * d:capacity() // #key)
@@ -234,11 +234,27 @@ describe("a dict in which every bucket leads to one entry", function()
     for i = 1, 500 do d:rpush("list", ("e"):rep(100) .. i) end
     local buckets, count = spoil_buckets(d), 0
     assert.is_true(buckets * 50000 > 50 * d:capacity())
-    damaged(d:snapshot(snapshot))
+    is_damaged(d:snapshot(snapshot))
     assert.is_nil(io.open(snapshot))
-    damaged(d:scan(0, 1000000))
+    is_damaged(d:scan(0, 1000000))
     raises("is damaged", function() for _ in pairs(d) do count = count + 1 end end)
     assert.is_true(count <= 5 * d:capacity() // 50000)
+  end)
+end)
+
+describe("an element of a list that is damaged", function()
+  it("is no value of a range, and the others are", function()
+    for _, value in ipairs { "first", "second", "third" } do d:rpush("l", value) end
+    local memory <close> = assert(shm.attach(name))
+    local at = memory:read():find("second", 1, true) - 1
+    local length = memory:view("u8", at - 32 + 24, 1) -- of a cell's head, whose payload begins at 32
+    assert.equal(6, length[1])
+    local tag = memory:view("u8", at - 32 + 5, 1)
+    tag[1] = 1 -- MessagePack, which "second" is not
+    is_damaged(d:lrange("l", 1, -1))
+    is_damaged(d:lrange("l", 2, 2))
+    assert.same({ "third" }, d:lrange("l", 3, 3))
+    assert.equal(3, d:llen "l")
   end)
 end)
 

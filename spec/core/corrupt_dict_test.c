@@ -242,6 +242,69 @@ static void test_a_list_in_a_ring_has_no_more_elements_than_it_says(void **state
   assert_child_passes(look_into_ring, 0);
 }
 
+/* Two tasks of a living thread to make a value, in every bucket. */
+static void ask_often(int unused) {
+  (void)unused;
+  enum { LARGE = 1 << 23 };
+  unsigned char *memory =
+      mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  shmx_dict dict;
+  uint64_t count;
+  EXPECT(memory != MAP_FAILED);
+  shmx_dict_open(&dict, memory, LARGE);
+  for (uint32_t cell = 1; cell <= 2; cell++) {
+    _Atomic uint64_t *words = shmx_cell_at(&dict, cell)->words;
+    shmx_store(&words[1], shmx_pair(cell % 2 * 2, cell));
+    shmx_store(&words[3], shmx_pair(8U | (uint32_t)SHMX_PENDING << 30, 0));
+    shmx_store(&words[4], (uint64_t)getppid());
+  }
+  for (uint32_t bucket = 0; bucket < dict.buckets; bucket += 2)
+    shmx_store(shmx_bucket_word(&dict, bucket), shmx_pair(1, 1));
+  EXPECT(2 * dict.buckets > 100000 && 2 * dict.buckets < 4 * dict.cells);
+  world_begin(NULL);
+  EXPECT(shmx_dict_flush_expired(&dict, 0, &count) == 0 && count == 0);
+  EXPECT(world.calls < 100000); /* most of them ask whether a thread lives */
+  world.on = false;
+}
+
+static void test_a_flush_does_not_ask_for_ever_whether_makers_live(void **state) {
+  (void)state;
+  assert_child_passes(ask_often, 0);
+}
+
+/* Each look at the clock takes six seconds more. */
+static enum peer let_time_pass(void) {
+  world.now += 6 * SHMX_SECOND;
+  return LETS_SLEEP;
+}
+
+static void look_for_long(int unused) {
+  (void)unused;
+  enum { LARGE = 1 << 22, ELEMENTS = 30000 };
+  static _Alignas(64) unsigned char memory[LARGE];
+  static _Alignas(8) unsigned char buffer[1 << 12];
+  shmx_dict dict;
+  shmx_dict_key key = {"l", 1, false};
+  shmx_dict_item item = {.data = "e", .length = 1};
+  size_t length;
+  shmx_dict_open(&dict, memory, LARGE);
+  for (int i = 0; i < ELEMENTS; i++)
+    EXPECT(shmx_dict_push(&dict, &key, &item, i % 2, 0, NULL, NULL) == 0);
+  world_begin(let_time_pass);
+  EXPECT(shmx_dict_elements(&dict, &key, 1, -1, buffer, sizeof buffer, &length) == -ETIMEDOUT);
+  EXPECT(shmx_dict_elements(&dict, &key, 15000, 15000, buffer, sizeof buffer, &length) ==
+         -ETIMEDOUT);
+  EXPECT(shmx_dict_elements(&dict, &key, 100, 102, buffer, sizeof buffer, &length) == 0);
+  EXPECT(shmx_dict_elements(&dict, &key, -100, -98, buffer, sizeof buffer, &length) == 0);
+  world.on = false;
+  EXPECT(shmx_dict_delete(&dict, &key) == 0); /* nobody holds the shard */
+}
+
+static void test_a_long_list_is_walked_through_for_ten_seconds_at_most(void **state) {
+  (void)state;
+  assert_child_passes(look_for_long, 0);
+}
+
 /* A free cell whose next is itself: the more often, the longer. */
 static void level_ring(int unused) {
   (void)unused;
@@ -289,6 +352,10 @@ int main(void) {
       cmocka_unit_test_teardown(test_removed_lists_are_freed_in_as_many_steps_as_there_are_cells,
                                 nothing_left),
       cmocka_unit_test_teardown(test_a_list_in_a_ring_has_no_more_elements_than_it_says,
+                                nothing_left),
+      cmocka_unit_test_teardown(test_a_flush_does_not_ask_for_ever_whether_makers_live,
+                                nothing_left),
+      cmocka_unit_test_teardown(test_a_long_list_is_walked_through_for_ten_seconds_at_most,
                                 nothing_left),
       cmocka_unit_test_teardown(test_cells_in_a_ring_are_no_more_than_there_are, nothing_left),
       cmocka_unit_test_teardown(test_tasks_of_many_dead_keep_nobody, nothing_left),
