@@ -44,6 +44,7 @@
  * os/semaphores.h sets of System V semaphores; os/messages.h: its message queues
  * os/clock.h      deadlines
  * os/posix.h      what a POSIX object may be called; os/sleepers.h: which threads sleep in a segment
+ * os/file.h       files that are replaced whole
  * base/error.h    names and sentences of a status; base/version.h: the version
  * base/tag.h      which tags Lua uses: 0 for bytes, 1 for MessagePack, 126 and 127 for numbers
  */
@@ -67,6 +68,7 @@
 #include "mem/view.h"
 #include "os/clock.h"
 #include "os/messages.h"
+#include "os/file.h"
 #include "os/object.h"
 #include "os/posix.h"
 #include "os/sleepers.h"

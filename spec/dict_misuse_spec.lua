@@ -22,10 +22,10 @@ local function nothing() end
 local arguments = {
   get = { "k" }, get_stale = { "k" }, set = { "k", 1 }, safe_set = { "k", 1 }, add = { "k", 1 }, safe_add = { "k", 1 },
   replace = { "k", 1 }, delete = { "k" }, ttl = { "k" }, expire = { "k", 1 }, incr = { "k", 1, 0 },
-  lpush = { "k", 1 }, rpush = { "k", 1 }, lpop = { "k" }, rpop = { "k" }, llen = { "k" }, cas = { "k", 1, 2 },
-  update = { "k", nothing }, fetch = { "k", 1, nothing }, get_all = { { "k" } }, set_all = { { k = 1 } },
-  get_keys = {}, scan = {}, flush_all = {}, flush_expired = {}, capacity = {}, free_space = {}, stat = {},
-  snapshot = { snapshot }, restore = { "/dev/null" },
+  lpush = { "k", 1 }, rpush = { "k", 1 }, lpop = { "k" }, rpop = { "k" }, llen = { "k" }, lrange = { "k", 1, -1 },
+  cas = { "k", 1, 2 }, update = { "k", nothing }, fetch = { "k", 1, nothing }, get_all = { { "k" } },
+  set_all = { { k = 1 } }, get_keys = {}, scan = {}, flush_all = {}, flush_expired = {}, capacity = {}, free_space = {},
+  stat = {}, snapshot = { snapshot }, restore = { "/dev/null" },
 }
 
 local function methods()
@@ -62,6 +62,8 @@ describe("a method of a dict", function()
         raises("key %(a string or an integer%) expected", d[method], d, bad, 1)
       end
     end
+    raises("number expected, got no value", d.lrange, d, "k", 1)
+    raises("number has no integer representation", d.lrange, d, "k", 1, 1.5)
     for _, bad in ipairs { -1, -1e-9, 0 / 0, -1 / 0 } do
       for _, method in ipairs { "set", "safe_set", "add", "safe_add", "replace" } do
         raises("a time to live is a number of seconds, not negative", d[method], d, "k", 1, bad)
@@ -178,6 +180,81 @@ describe("a dict that is removed", function()
     end
     raises("was removed", pairs(d))
     assert.is_nil(io.open(snapshot))
+  end)
+end)
+
+-- Every bucket leads to the entry of `key`, which is the only one.
+local function spoil_buckets(dict)
+  local memory <close> = assert(shm.attach(name))
+  local from = #memory - arena:stat().largest - dict:capacity() -- the last object lies before what is free
+  local at, count = 192 + 256 * dict:stat().shards, 1
+  while count < dict:capacity() // 72 // 2 do count = count * 2 end
+  local buckets = memory:view("u32", from + at, count)
+  local cell = 0
+  for i = 1, count do cell = math.max(cell, buckets[i]) end
+  assert.is_true(cell > 0)
+  buckets:fill(cell)
+  return count
+end
+
+local function is_damaged(...)
+  local none, message, code = ...
+  assert.is_nil(none)
+  assert.matches("is damaged", message)
+  assert.equal("EBADMSG", code)
+end
+
+describe("a dict in which every bucket leads to one entry", function()
+  local function peak(f, ...)
+    collectgarbage()
+    local before = collectgarbage "count"
+    f(...)
+    return collectgarbage "count" - before
+  end
+
+  it("is no more to its walks than four times its memory", function()
+    local key = ("k"):rep(30000)
+    assert(d:set(key, ("v"):rep(1000)))
+    local buckets = spoil_buckets(d)
+    assert.is_true(buckets * #key > 50 * d:capacity()) -- what walks would find
+    collectgarbage "stop"
+    assert.is_true(peak(function() is_damaged(d:get_keys(0)) end) < 16 * 128)
+    collectgarbage "restart"
+    is_damaged(d:snapshot(snapshot))
+    assert.is_nil(io.open(snapshot))
+    is_damaged(d:scan(0, 1000000))
+    local count = 0
+    raises("is damaged", function() for _ in pairs(d) do count = count + 1 end end)
+    assert.is_true(count <= 5 * d:capacity() // #key)
+    assert.equal(10, #d:get_keys(10)) -- as many as were asked for
+    assert.is_true(d:flush_all())
+  end)
+
+  it("counts the elements of its lists, too", function()
+    for i = 1, 500 do d:rpush("list", ("e"):rep(100) .. i) end
+    local buckets, count = spoil_buckets(d), 0
+    assert.is_true(buckets * 50000 > 50 * d:capacity())
+    is_damaged(d:snapshot(snapshot))
+    assert.is_nil(io.open(snapshot))
+    is_damaged(d:scan(0, 1000000))
+    raises("is damaged", function() for _ in pairs(d) do count = count + 1 end end)
+    assert.is_true(count <= 5 * d:capacity() // 50000)
+  end)
+end)
+
+describe("an element of a list that is damaged", function()
+  it("is no value of a range, and the others are", function()
+    for _, value in ipairs { "first", "second", "third" } do d:rpush("l", value) end
+    local memory <close> = assert(shm.attach(name))
+    local at = memory:read():find("second", 1, true) - 1
+    local length = memory:view("u8", at - 32 + 24, 1) -- of a cell's head, whose payload begins at 32
+    assert.equal(6, length[1])
+    local tag = memory:view("u8", at - 32 + 5, 1)
+    tag[1] = 1 -- MessagePack, which "second" is not
+    is_damaged(d:lrange("l", 1, -1))
+    is_damaged(d:lrange("l", 2, 2))
+    assert.same({ "third" }, d:lrange("l", 3, 3))
+    assert.equal(3, d:llen "l")
   end)
 end)
 

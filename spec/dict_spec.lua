@@ -110,13 +110,18 @@ describe("a dict", function()
       returns({ 0, n = 1 }, d:llen "list")
     end
     for _, call in ipairs { "add", "safe_add", "replace" } do
-      returns({ nil, "attempt to add or replace nil values", n = 2 }, d[call](d, "k", nil))
+      d:set("k", 1)
+      for _, key in ipairs { "k", "none" } do
+        returns({ false, "attempt to add or replace nil values", false, n = 3 }, d[call](d, key, nil))
+      end
+      returns({ 1, n = 1 }, d:get "k")
     end
   end)
 
   it("says what is wrong with a key as ngx does", function()
     local calls = { get = {}, get_stale = {}, set = { 1 }, safe_set = { 1 }, add = { 1 }, safe_add = { 1 },
       replace = { 1 }, delete = {}, incr = { 1 }, lpush = { 1 }, rpush = { 1 }, lpop = {}, rpop = {}, llen = {},
+      lrange = { 1, 2 },
       ttl = {}, expire = { 1 }, cas = { 1, 2 }, update = { print }, fetch = { 1, print } }
     for method, arguments in pairs(calls) do
       returns({ nil, "nil key", n = 2 }, d[method](d, nil, table.unpack(arguments)))
@@ -235,6 +240,42 @@ describe("a list in a dict", function()
     assert.is_false(d:lpop "l")
   end)
 
+  it("has ranges, counted from either end, as Redis's LRANGE has them but from 1", function()
+    returns({ {}, n = 1 }, d:lrange("l", 1, -1)) -- no list
+    local all = { "a", 2, { x = 3 }, false, ("e"):rep(5000), 6.5 }
+    for _, value in ipairs(all) do d:rpush("l", value) end
+    local function expected(i, j)
+      local count, range = #all, {}
+      if i < 0 then i = i + count + 1 end
+      if j < 0 then j = j + count + 1 end
+      for at = math.max(i, 1), math.min(j, count) do range[#range + 1] = all[at] end
+      return { range, n = 1 }
+    end
+    local ends = { math.mininteger, -100, math.maxinteger, 100 }
+    for i = -8, 8 do ends[#ends + 1] = i end
+    for _, i in ipairs(ends) do
+      for _, j in ipairs(ends) do
+        local from, to = math.max(i, -100), math.min(math.max(j, -100), 100)
+        assert.same(expected(from, to), table.pack(d:lrange("l", i, j)), ("%d to %d"):format(i, j))
+      end
+    end
+    assert.equal(6, d:llen "l") -- a range takes nothing
+    d:expire("l", 0.001)
+    assert.is_true(process.await(function() return #d:lrange("l", 1, -1) == 0 end))
+  end)
+
+  it("of many values has short ranges in its midst, and all of them at one time", function()
+    for i = 1, 5000 do assert(d:rpush("l", i)) end
+    returns({ { 2500, 2501, 2502 }, n = 1 }, d:lrange("l", 2500, 2502))
+    returns({ { 4999, 5000 }, n = 1 }, d:lrange("l", -2, -1))
+    for _ = 1, 20 do
+      d:rpush("l", d:lpop "l")
+      local list, follow = d:lrange("l", 1, -1), 1
+      for i = 2, #list do follow = follow + (list[i] == list[i - 1] % 5000 + 1 and 1 or 0) end
+      assert.same({ 5000, 5000 }, { #list, follow })
+    end
+  end)
+
   it("is no value, and a value no list", function()
     d:rpush("l", 1)
     d:set("v", 1)
@@ -247,7 +288,9 @@ describe("a list in a dict", function()
     for _, call in ipairs { "lpush", "rpush" } do
       returns({ nil, "value not a list", n = 2 }, d[call](d, "v", 1))
     end
-    for _, call in ipairs { "lpop", "rpop", "llen" } do returns({ nil, "value not a list", n = 2 }, d[call](d, "v")) end
+    for _, call in ipairs { "lpop", "rpop", "llen", "lrange" } do
+      returns({ nil, "value not a list", n = 2 }, d[call](d, "v", 1, 2))
+    end
     returns({ false, "exists", false, n = 3 }, d:add("l", 1))
     returns(stored, d:set("l", "now a value"))
     assert.equal("now a value", (d:get "l"))

@@ -103,7 +103,10 @@ static int delete (lua_State *L, struct ldict *self, const shmx_dict_key *key) {
 
 static int store_nil(lua_State *L, struct ldict *self, const shmx_dict_key *key, uint32_t mode) {
   if (!(mode & (SHMX_DICT_ADD | SHMX_DICT_REPLACE))) return delete (L, self, key);
-  return ldict_return_words(L, "attempt to add or replace nil values");
+  lua_pushboolean(L, 0);
+  lua_pushliteral(L, "attempt to add or replace nil values");
+  lua_pushboolean(L, 0);
+  return 3;
 }
 
 static int store(lua_State *L, uint32_t mode) {
@@ -215,6 +218,7 @@ void ldict_register(lua_State *L) {
       {"lpop", ldict_lpop},
       {"rpop", ldict_rpop},
       {"llen", ldict_llen},
+      {"lrange", ldict_lrange},
       {"cas", ldict_cas},
       {"update", ldict_update},
       {"fetch", ldict_fetch},

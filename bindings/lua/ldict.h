@@ -141,9 +141,11 @@ static inline int ldict_push_value(lua_State *L, const shmx_dict_item *item) {
   return 0;
 }
 
-/* Pushes the elements of a list as a table. 0; -ENOENT: it is gone, or a list no longer; or another
- * error. Then nothing is pushed, or, with -EPROTO, what was found. */
-int ldict_push_elements(lua_State *L, struct ldict *self, const shmx_dict_key *key);
+/* Pushes the elements `first` to `last` of a list, as shmx_dict_elements counts them, as a table;
+ * `length` receives the bytes that they took in a buffer. Returns the status; if it is not 0,
+ * nothing is pushed, or, with -EPROTO, what was found. */
+int ldict_push_elements(lua_State *L, struct ldict *self, const shmx_dict_key *key, int64_t first,
+                        int64_t last, size_t *length);
 
 /*
  * A larger buffer, as the core has asked for: a userdata, pushed instead of the last one, which is
@@ -159,15 +161,15 @@ int ldict_grow(lua_State *L, const struct ldict *self, struct lbuffer *buffer, u
 int ldict_read(lua_State *L, struct ldict *self, const shmx_dict_key *key, struct lbuffer *buffer,
                shmx_dict_item *item, bool *stale);
 
-/* All elements of a list, as shmx_dict_elements gives them, into a buffer as above. */
-int ldict_elements(lua_State *L, struct ldict *self, const shmx_dict_key *key,
-                   struct lbuffer *buffer, size_t *length);
+/* Elements of a list, as shmx_dict_elements gives them, into a buffer as above. */
+int ldict_elements(lua_State *L, struct ldict *self, const shmx_dict_key *key, int64_t first,
+                   int64_t last, struct lbuffer *buffer, size_t *length);
 
 /* ---- scans: ldict_scan.c ---- */
 
 /* Where a scan is, and entries that it has and has not handed out yet. */
 struct ldict_scan {
-  uint64_t cursor;
+  shmx_dict_walk walk;
   size_t length, at; /* of the buffer */
   struct lbuffer
       buffer; /* its userdata is at the top where a scan starts, and where it is filled */
@@ -179,6 +181,10 @@ void ldict_scan_start(lua_State *L, struct ldict_scan *scan, uint64_t cursor);
 /* The next entries, as shmx_dict_scan. May replace the buffer, which is at the top. */
 int ldict_scan_fill(lua_State *L, struct ldict *self, struct ldict_scan *scan, bool keys_only,
                     uint64_t most);
+
+/* Counts the elements of a list that the scan has met, of so many bytes. -EBADMSG: shmx_dict_meet.
+ */
+int ldict_scan_meet(struct ldict *self, struct ldict_scan *scan, size_t length);
 
 /* The next of these entries; or false. */
 bool ldict_scan_next(struct ldict_scan *scan, shmx_dict_key *key, shmx_dict_item *item);
@@ -218,6 +224,7 @@ int ldict_rpush(lua_State *L);
 int ldict_lpop(lua_State *L);
 int ldict_rpop(lua_State *L);
 int ldict_llen(lua_State *L);
+int ldict_lrange(lua_State *L);
 int ldict_cas(lua_State *L); /* ldict_change.c */
 int ldict_update(lua_State *L);
 int ldict_fetch(lua_State *L);    /* ldict_fetch.c */

@@ -19,9 +19,15 @@ static int64_t count_same(lua_State *L, int a, int b) {
   return count;
 }
 
+/* NaN is not equal to itself, and has many encodings. */
+static bool is_nan(lua_State *L, int index) {
+  return lua_type(L, index) == LUA_TNUMBER && !lua_rawequal(L, index, index);
+}
+
 /* Tables are compared by what is in them, for their bytes may be in another order. What is at `a`
  * came out of the dict, and so is no deeper than a message can be. */
 static bool is_same(lua_State *L, int a, int b) {
+  if (is_nan(L, a)) return is_nan(L, b);
   if (!lua_istable(L, a) || !lua_istable(L, b)) return lua_rawequal(L, a, b);
   luaL_checkstack(L, 6, "comparing values");
   int64_t count = count_same(L, a, b);
@@ -67,8 +73,9 @@ static int try_change(lua_State *L, struct ldict *self, struct change *change) {
   return status == -EAGAIN && is_stuck(change) ? -EBADMSG : status;
 }
 
-/* The table at 3 is expected: what is there is compared with it, and then expected as it is. */
-static int change_table(lua_State *L, struct ldict *self, struct change *change) {
+/* What is there is compared with the value at 3, and then expected as it is: for values that are
+ * the same in other bytes, too. */
+static int change_compared(lua_State *L, struct ldict *self, struct change *change) {
   struct lbuffer buffer;
   int status, top = lua_gettop(L);
   do {
@@ -98,8 +105,8 @@ int ldict_cas(lua_State *L) {
     change.new.item.flags = flags;
     change.desired = &change.new.item;
   }
-  if (lua_istable(L, 3))
-    return ldict_return_stored(L, self, change_table(L, self, &change), change.forcible);
+  if (lua_istable(L, 3) || is_nan(L, 3))
+    return ldict_return_stored(L, self, change_compared(L, self, &change), change.forcible);
   if (!lua_isnil(L, 3)) {
     ldict_value(L, 3, self, &change.old);
     change.expected = &change.old.item;

@@ -19,7 +19,8 @@
 
 enum { LDICT_FILE_VERSION = 1, LDICT_FILE_FIELDS = 5 /* of an entry */ };
 
-/* nil, 'snapshot "/path": why', and the name of the errno. */
-int ldict_file_fail(lua_State *L, const char *path, int error);
+/* nil, 'snapshot "/path": why', and a code: why the file of a snapshot cannot be read or written.
+ */
+int ldict_file_fail(lua_State *L, const char *path, int status);
 
 #endif

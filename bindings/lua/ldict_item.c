@@ -81,28 +81,30 @@ int ldict_read(lua_State *L, struct ldict *self, const shmx_dict_key *key, struc
   return status;
 }
 
-int ldict_elements(lua_State *L, struct ldict *self, const shmx_dict_key *key,
-                   struct lbuffer *buffer, size_t *length) {
+int ldict_elements(lua_State *L, struct ldict *self, const shmx_dict_key *key, int64_t first,
+                   int64_t last, struct lbuffer *buffer, size_t *length) {
   int status;
   do {
     status = ldict_look(self);
     if (status == 0)
-      status = shmx_dict_elements(&self->dict, key, buffer->data, buffer->room, length);
+      status =
+          shmx_dict_elements(&self->dict, key, first, last, buffer->data, buffer->room, length);
     if (status == -EMSGSIZE) status = ldict_grow(L, self, buffer, *length);
   } while (status == -EMSGSIZE || ldict_again(L, status));
   return status;
 }
 
-int ldict_push_elements(lua_State *L, struct ldict *self, const shmx_dict_key *key) {
+int ldict_push_elements(lua_State *L, struct ldict *self, const shmx_dict_key *key, int64_t first,
+                        int64_t last, size_t *length) {
   struct lbuffer buffer;
   shmx_dict_key none;
   shmx_dict_item item;
-  size_t length, at = 0;
+  size_t at = 0;
   int top = lua_gettop(L);
   lbuffer_start(&buffer);
-  int status = ldict_elements(L, self, key, &buffer, &length);
+  int status = ldict_elements(L, self, key, first, last, &buffer, length);
   if (status == 0) lua_newtable(L);
-  for (lua_Integer i = 1; status == 0 && shmx_dict_next(buffer.data, length, &at, &none, &item);
+  for (lua_Integer i = 1; status == 0 && shmx_dict_next(buffer.data, *length, &at, &none, &item);
        i++) {
     status = ldict_push_value(L, &item);
     if (status == 0) lua_rawseti(L, -2, i);
@@ -110,7 +112,7 @@ int ldict_push_elements(lua_State *L, struct ldict *self, const shmx_dict_key *k
   bool pushed = status == 0 || status == -EPROTO;
   if (pushed) lua_insert(L, top + 1);
   lua_settop(L, top + pushed);
-  return status == -EPROTOTYPE ? -ENOENT : status;
+  return status;
 }
 
 /* ---- arguments ---- */

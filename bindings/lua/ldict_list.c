@@ -163,3 +163,19 @@ int ldict_llen(lua_State *L) {
   lua_pushinteger(L, status == 0 ? (lua_Integer)count : 0);
   return 1;
 }
+
+/* Where no list is, the range is empty, as llen is 0. */
+int ldict_lrange(lua_State *L) {
+  struct ldict *self = ldict_check(L);
+  struct ldict_key key;
+  size_t length;
+  lua_Integer first = luaL_checkinteger(L, 3), last = luaL_checkinteger(L, 4);
+  const char *wrong = ldict_key(L, 2, &key);
+  if (wrong != NULL) return ldict_return_words(L, wrong);
+  int status = ldict_push_elements(L, self, &key.key, first, last, &length);
+  if (status == -ENOENT)
+    lua_newtable(L);
+  else if (status != 0)
+    return ldict_fail_list(L, self, status);
+  return 1;
+}

@@ -1,10 +1,8 @@
 /* ldict_restore.c: d:restore: the entries of a snapshot, if all of it is whole. Touches core,
- * msgpuck, libc. */
+ * msgpuck. */
 #include "lua/larg.h"
 #include "lua/ldict_file.h"
 #include "lua/lerror.h"
-
-#include <stdio.h>
 
 /* ---- reading: nothing is read that was not checked to be there ---- */
 
@@ -211,32 +209,6 @@ static int store_all(lua_State *L, struct ldict *self, struct input *input, uint
 
 /* ---- the file ---- */
 
-/* The errno; or 0, and how long the file is. */
-static int measure(const char *path, size_t *length) {
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) return errno;
-  errno = 0;
-  if (getc(file) == EOF && ferror(file)) { /* a directory */
-    int error = errno;
-    fclose(file);
-    return error;
-  }
-  long end = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
-  int error = end < 0 ? errno : 0;
-  fclose(file);
-  *length = end < 0 ? 0 : (size_t)end;
-  return error;
-}
-
-/* Reads into what has room for it. */
-static int load(const char *path, void *data, size_t length) {
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) return errno;
-  int error = fread(data, 1, length, file) == length ? 0 : ferror(file) ? errno : EAGAIN;
-  fclose(file);
-  return error;
-}
-
 static int fail(lua_State *L, struct ldict *self, const char *path, const struct input *input,
                 int result) {
   lua_Integer at = input->at - input->begin;
@@ -261,16 +233,15 @@ static int fail(lua_State *L, struct ldict *self, const char *path, const struct
 int ldict_restore(lua_State *L) {
   struct ldict *self = ldict_check(L);
   const char *path = larg_cstring(L, 2, "path");
-  size_t length;
-  uint64_t count;
+  uint64_t length, count;
   bool forcible = false;
-  int error = measure(path, &length);
-  if (error != 0) return ldict_file_fail(L, path, error);
+  int status = shmx_file_measure(path, &length);
+  if (status != 0) return ldict_file_fail(L, path, status);
   lua_settop(L, 2);
   char *data = lua_newuserdatauv(L, length, 0);
-  error = load(path, data, length);
-  if (error != 0) return ldict_file_fail(L, path, error);
-  int status = ldict_look(self);
+  status = shmx_file_read(path, data, length);
+  if (status != 0) return ldict_file_fail(L, path, status);
+  status = ldict_look(self);
   if (status != 0) return ldict_fail(L, self, status);
   struct input input = {data, data, data + length, shmx_dict_limit(&self->dict)};
   int result = check_all(&input);

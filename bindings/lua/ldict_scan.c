@@ -5,7 +5,7 @@
 enum { BATCH_BYTES = 16384 };
 
 void ldict_scan_start(lua_State *L, struct ldict_scan *scan, uint64_t cursor) {
-  *scan = (struct ldict_scan){.cursor = cursor};
+  *scan = (struct ldict_scan){.walk = {.cursor = cursor}};
   lbuffer_start(&scan->buffer);
   lbuffer_grow(L, &scan->buffer, BATCH_BYTES);
 }
@@ -17,7 +17,7 @@ int ldict_scan_fill(lua_State *L, struct ldict *self, struct ldict_scan *scan, b
   do {
     status = ldict_look(self);
     if (status == 0)
-      status = shmx_dict_scan(&self->dict, &scan->cursor, keys_only, most, scan->buffer.data,
+      status = shmx_dict_scan(&self->dict, &scan->walk, keys_only, most, scan->buffer.data,
                               scan->buffer.room, &scan->length);
     if (status == -EMSGSIZE) status = ldict_grow(L, self, &scan->buffer, scan->length);
   } while (status == -EMSGSIZE || ldict_again(L, status));
@@ -25,16 +25,31 @@ int ldict_scan_fill(lua_State *L, struct ldict *self, struct ldict_scan *scan, b
   return status;
 }
 
+int ldict_scan_meet(struct ldict *self, struct ldict_scan *scan, size_t length) {
+  return shmx_dict_meet(&self->dict, &scan->walk, length / 64);
+}
+
 bool ldict_scan_next(struct ldict_scan *scan, shmx_dict_key *key, shmx_dict_item *item) {
   return shmx_dict_next(scan->buffer.data, scan->length, &scan->at, key, item);
 }
 
+/* Pushes all elements of a list that was met; -ENOENT: it has gone, or is a list no longer. */
+static int push_list(lua_State *L, struct ldict *self, struct ldict_scan *scan,
+                     const shmx_dict_key *key) {
+  size_t length;
+  int status = ldict_push_elements(L, self, key, 1, -1, &length);
+  if (status != 0) return status == -EPROTOTYPE ? -ENOENT : status;
+  status = ldict_scan_meet(self, scan, length);
+  if (status != 0) lua_pop(L, 1);
+  return status;
+}
+
 /* Pushes a key and its value; that of a list is a table of its elements. -ENOENT: it has gone. With
  * an error nothing is pushed, or, with -EPROTO, what was found. */
-static int push_entry(lua_State *L, struct ldict *self, const shmx_dict_key *key,
-                      const shmx_dict_item *item) {
+static int push_entry(lua_State *L, struct ldict *self, struct ldict_scan *scan,
+                      const shmx_dict_key *key, const shmx_dict_item *item) {
   ldict_push_key(L, key);
-  int status = item->count != 0 ? ldict_push_elements(L, self, key) : ldict_push_value(L, item);
+  int status = item->count != 0 ? push_list(L, self, scan, key) : ldict_push_value(L, item);
   if (status == -EPROTO)
     lua_remove(L, -2);
   else if (status != 0)
@@ -61,7 +76,7 @@ int ldict_get_keys(lua_State *L) {
       ldict_push_key(L, &key);
       lua_rawseti(L, keys, (lua_Integer)++count);
     }
-  } while (scan.cursor != 0 && count < most);
+  } while (scan.walk.cursor != 0 && count < most);
   lua_settop(L, keys);
   return 1;
 }
@@ -74,7 +89,7 @@ static int add_entries(lua_State *L, struct ldict *self, struct ldict_scan *scan
   shmx_dict_key key;
   shmx_dict_item item;
   while (ldict_scan_next(scan, &key, &item)) {
-    int status = push_entry(L, self, &key, &item);
+    int status = push_entry(L, self, scan, &key, &item);
     if (status == 0) lua_rawset(L, entries);
     if (status != 0 && status != -ENOENT) return status;
     ++*count;
@@ -96,8 +111,8 @@ int ldict_scan(lua_State *L) {
     luaL_argcheck(L, status != -EINVAL, 2, "no scan has said this cursor");
     if (status == 0) status = add_entries(L, self, &scan, entries, &count);
     if (status != 0) return ldict_fail(L, self, status);
-  } while (scan.cursor != 0 && count < most);
-  lua_pushinteger(L, (lua_Integer)scan.cursor);
+  } while (scan.walk.cursor != 0 && count < most);
+  lua_pushinteger(L, (lua_Integer)scan.walk.cursor);
   lua_pushvalue(L, entries);
   return 2;
 }
@@ -120,7 +135,7 @@ static int push_next(lua_State *L, struct ldict *self, struct ldict_scan *scan) 
   shmx_dict_key key;
   shmx_dict_item item;
   while (ldict_scan_next(scan, &key, &item)) {
-    int status = push_entry(L, self, &key, &item);
+    int status = push_entry(L, self, scan, &key, &item);
     if (status == 0) return 1;
     if (status != -ENOENT) return status;
   }
@@ -131,7 +146,7 @@ static int push_next(lua_State *L, struct ldict *self, struct ldict_scan *scan) 
 static int walk_on(lua_State *L, struct ldict *self, struct walk *walk) {
   int status;
   while ((status = push_next(L, self, &walk->scan)) == 0) {
-    if (walk->begun && walk->scan.cursor == 0) return 0;
+    if (walk->begun && walk->scan.walk.cursor == 0) return 0;
     walk->begun = true;
     lua_getiuservalue(L, lua_upvalueindex(1), WALK_BUFFER);
     luser_check(L, lua_touserdata(L, -1) == walk->scan.buffer.data);

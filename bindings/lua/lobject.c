@@ -124,10 +124,24 @@ static void keep(lua_State *L, int name) {
   lua_pop(L, 1);
 }
 
+/* The arena takes its memory as objects are made, and there was not enough. */
+static int fail_memory(lua_State *L, const shmx_arena *arena, const char *thing,
+                       const shmx_kind *kind) {
+  shmx_limits limits;
+  if (arena->segment.object.backing != SHMX_POSIX || shmx_limits_get(&limits) != 0)
+    return lerror_return(L, -ENOMEM, thing);
+  lua_pushfstring(L,
+                  "%s needs %I bytes of memory, and /dev/shm has %I left; remove what is not "
+                  "needed there, or let the arena reserve its memory when it is made",
+                  thing, (LUAI_UACINT)kind->size, (LUAI_UACINT)limits.posix_free);
+  return lerror_return_message(L, -ENOMEM);
+}
+
 static int fail(lua_State *L, shmx_arena *arena, const char *name, const shmx_kind *kind,
                 int status) {
   const char *thing = lua_pushfstring(L, "%s \"%s\" of %s", shmx_kind_name(kind->id), name,
                                       larena_push_name(L, arena));
+  if (status == -ENOMEM) return fail_memory(L, arena, thing, kind);
   shmx_arena_status space;
   if (status == -ETIMEDOUT)
     return lerror_return_locked(L, larena_push_name(L, arena), arena->held_by);

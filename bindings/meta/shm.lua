@@ -167,6 +167,9 @@ local RecordArray = {}
 ---again through the same arena, a lock is the same userdata. Closing the arena (`<close>`, collection) closes all that
 ---was opened through it: views raise, and a mutex that is held is abandoned. After fork both processes have the
 ---arena, and the child owns no lock that the parent owns. tostring says what it is.
+---
+---An arena that was created with `reserve = false` takes memory when an object is made: if the system has not so much,
+---all calls that make one return ENOMEM, and the arena is as before.
 ---@class shm.Arena
 local Arena = {}
 
@@ -1304,8 +1307,22 @@ function Dict:rpop(key) end
 ---@return shm.Errno? code
 function Dict:llen(key) end
 
+---The values i to j of a list, as they are at one time; they stay in it. Values count from 1 at the left end, and from
+----1 at the right end. What is out of range is left out, so `d:lrange(key, 1, -1)` is the whole list. As with Redis's
+---LRANGE, the range is empty if there is no list, but Redis counts from 0.
+---System calls: futex(2), if another changes the same part of the dict at the moment.
+---Errors: "value not a list"; ETIMEDOUT (the list is so long that ten seconds do not suffice).
+---@param key shm.Key
+---@param i integer
+---@param j integer
+---@return shm.Value[]? values
+---@return string? err or message
+---@return shm.Errno? code
+function Dict:lrange(key, i, j) end
+
 ---Stores a value if what is there is what was expected: the same string, boolean or number (1 is not 1.0), or a table
----with the same in it. nil stands for no value, on both sides.
+---with the same in it. NaN equals NaN, so a table that was just read is always what is there. nil stands for no value,
+---on both sides.
 ---System calls: futex(2), if another changes the same part of the dict at the moment.
 ---Errors: "changed" (something else is there), "value is a list", "no memory".
 ---@param key shm.Key
@@ -1368,7 +1385,7 @@ function Dict:set_all(values, exptime, flags) end
 
 ---Some keys, or all. `pairs(d)` walks through keys and values, without a table of all of them.
 ---System calls: futex(2), if another changes the same part of the dict at the moment.
----Errors: none of its own.
+---Errors: EBADMSG (corrupt memory: the walk has met four times as much as the dict can have).
 ---@param max? integer default 1024; 0 is all
 ---@return shm.Key[]? keys
 ---@return string? err or message
@@ -1428,11 +1445,16 @@ function Dict:free_space() end
 ---@return shm.Errno? code
 function Dict:stat() end
 
----Writes all entries into a file, with flags and the times that they have to live; how many they were. The file has
----another name until it is whole, and is for this user only. Entries that change meanwhile are in it as they were at
----some time. The file is MessagePack: bindings/lua/ldict_file.h.
----System calls: open(2), write(2), fsync(2), rename(2).
----Errors: those of the file: EACCES, ENOENT, ENOSPC, EISDIR ...
+---Writes all entries into a file, with flags and the times that they have to live; how many they were. Entries that
+---change meanwhile are in it as they were at some time. The file is MessagePack: bindings/lua/ldict_file.h.
+---
+---The file is `path .. ".tmp"` until it is whole, and then takes the place of the old one, so that the path always
+---names a whole snapshot. A process that is killed leaves the temporary file, which the next snapshot removes. A new
+---file is for this user only; one that is replaced leaves its mode, and its owner if this user may give files away. If
+---the path is a symbolic link, the link stays, and the file that it names is replaced.
+---System calls: stat(2), readlink(2), open(2), flock(2), write(2), fsync(2), rename(2).
+---Errors: ENODEV, EISDIR (a device, a FIFO or a directory has the path), EBUSY (another process writes a snapshot to
+---the path), EFBIG (ulimit -f); those of the file: EACCES, ENOENT, ENOSPC, EROFS ... The old file stays.
 ---@param path string
 ---@return integer? count
 ---@return string? err or message
@@ -1442,8 +1464,8 @@ function Dict:snapshot(path) end
 ---Stores what is in a snapshot, over what is there under the same keys; how many entries it was. Before it stores the
 ---first, it has checked all of the file. Times to live go on from where they were. A list is made anew, value by value.
 ---System calls: open(2), read(2).
----Errors: those of the file; EBADMSG (it is damaged, or no snapshot: the message says where), EMSGSIZE (an entry is too
----large for this dict), EPROTONOSUPPORT; "no memory".
+---Errors: those of the file; ENODEV, EISDIR (no regular file); EBADMSG (it is damaged, or no snapshot: the message says
+---where), EMSGSIZE (an entry is too large for this dict), EPROTONOSUPPORT; "no memory".
 ---@param path string
 ---@return integer? count
 ---@return string? err or message

@@ -214,22 +214,39 @@ SHMX_API int shmx_dict_flush_all(shmx_dict *dict);
 /* Frees what has expired: at most so many (0: all). `count` receives how many; or NULL. */
 SHMX_API int shmx_dict_flush_expired(shmx_dict *dict, uint64_t most, uint64_t *count);
 
+/* A walk through all entries: one that is all zero begins. */
+typedef struct shmx_dict_walk {
+  uint64_t cursor; /* 0 at the beginning, and again when all were seen */
+  uint64_t met;    /* cells of the entries that the walk has met: see shmx_dict_meet */
+} shmx_dict_walk;
+
 /*
- * Entries from a cursor on, which is 0 at the beginning, and again when all were seen. What is
- * there throughout is seen exactly once; what comes or goes meanwhile, once or not. Writers are not
- * held up. Fills the buffer, aligned to 8, as long as it has room, and stops at about `most` (0:
- * no matter how many); `length` receives how much of it is used: shmx_dict_next finds the entries.
+ * The next entries of a walk. What is there throughout is seen exactly once; what comes or goes
+ * meanwhile, once or not. Writers are not held up. Fills the buffer, aligned to 8, as long as it
+ * has room, and stops at about `most` (0: no matter how many); `length` receives how much of it is
+ * used: shmx_dict_next finds the entries.
  *
  * keys_only  leaves out the values: their lengths are 0
- * Errors: EMSGSIZE (`length` says what the next entries need).
+ * Errors: EMSGSIZE (`length` says what the next entries need); EBADMSG, also as shmx_dict_meet.
  */
-SHMX_API int shmx_dict_scan(shmx_dict *dict, uint64_t *cursor, bool keys_only, uint64_t most,
+SHMX_API int shmx_dict_scan(shmx_dict *dict, shmx_dict_walk *walk, bool keys_only, uint64_t most,
                             void *buffer, size_t room, size_t *length);
 
-/* All elements of a list, as they are at one time; keys are empty. Errors: ENOENT, EPROTOTYPE (no
- * list), EMSGSIZE (`length` says what they need). Holds up writers for as long as it copies. */
-SHMX_API int shmx_dict_elements(shmx_dict *dict, const shmx_dict_key *key, void *buffer,
-                                size_t room, size_t *length);
+/*
+ * Counts cells of 64 bytes that a walk has met beside the entries of shmx_dict_scan: the elements
+ * of a list. EBADMSG: the walk has met more than four times the cells that there are. Entries that
+ * others move while the walk goes on are met again, but not so often: the memory is corrupt.
+ */
+SHMX_API int shmx_dict_meet(const shmx_dict *dict, shmx_dict_walk *walk, uint64_t cells);
+
+/*
+ * The elements `first` to `last` of a list, as they are at one time; keys are empty. Elements count
+ * from 1, and from -1 at the right end; what is out of range is left out: 1 and -1 are all of them.
+ * Errors: ENOENT; EPROTOTYPE (no list); EMSGSIZE (`length` says what they need); ETIMEDOUT (so long
+ * a list is not walked through in ten seconds). Holds up writers for as long as it copies.
+ */
+SHMX_API int shmx_dict_elements(shmx_dict *dict, const shmx_dict_key *key, int64_t first,
+                                int64_t last, void *buffer, size_t room, size_t *length);
 
 /* The next entry of a buffer from `at`, which begins at 0 and moves on; false where there are no
  * more. Data points into the buffer, and is aligned to 8. */

@@ -163,7 +163,7 @@ static bool reap_one(struct shmx_hold *hold) {
   struct shmx_ends at = shmx_list_ends(dict, &list);
   uint64_t ends = at.count != NULL ? shmx_load(at.ends) : 0;
   uint64_t count = at.count != NULL ? shmx_load(at.count) : 0;
-  if (count != 0 && shmx_is_cell(dict, shmx_low(ends))) {
+  if (count != 0 && count <= dict->cells && shmx_is_cell(dict, shmx_low(ends))) {
     shmx_entry_load(dict, shmx_low(ends), &element);
     shmx_shard_change(hold, at.ends, shmx_with_low(ends, shmx_entry_next(&element)));
     shmx_shard_change(hold, at.count, count - 1);

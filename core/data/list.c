@@ -204,33 +204,102 @@ int shmx_dict_count(shmx_dict *dict, const shmx_dict_key *key, uint64_t *count) 
   return 0;
 }
 
+/* ---- ranges ---- */
+
 struct looking {
   struct shmx_attempt attempt;
+  int64_t first, last;
   struct shmx_batch_buffer batch;
 };
 
+enum { HOPS = 4096 /* elements between two looks at the clock */ };
+
+/* Elements of a list, one beside the other. */
+struct list_cursor {
+  shmx_dict *dict;
+  uint32_t cell;
+  uint64_t hops;
+};
+
+/* The element at the cursor. -EBADMSG, -ETIMEDOUT. */
+static int look_here(struct list_cursor *cursor, struct shmx_entry *element) {
+  if (!shmx_is_cell(cursor->dict, cursor->cell)) return -EBADMSG;
+  bool looks = ++cursor->hops % HOPS == 0;
+  if (looks && shmx_clock_now() >= shmx_patience(cursor->dict)) return -ETIMEDOUT;
+  shmx_entry_load(cursor->dict, cursor->cell, element);
+  return 0;
+}
+
+/* Passes so many elements, from the left end or from the right one. */
+static int pass(struct list_cursor *cursor, uint64_t count, bool from_left) {
+  struct shmx_entry element;
+  for (; count > 0; count--) {
+    int status = look_here(cursor, &element);
+    if (status != 0) return status;
+    cursor->cell = shmx_low(element.words[from_left ? 1 : 2]);
+  }
+  return 0;
+}
+
+/* Goes to element `first`, of so many, from the end that is nearer. */
+static int go_to(struct list_cursor *cursor, uint64_t first, uint64_t count, uint64_t ends) {
+  bool from_left = first - 1 <= count - first;
+  cursor->cell = from_left ? shmx_low(ends) : shmx_high(ends);
+  return pass(cursor, from_left ? first - 1 : count - first, from_left);
+}
+
+static int64_t from_the_left(int64_t index, int64_t count) {
+  return index < 0 ? index + count + 1 : index;
+}
+
+/* Where the range lies in a list of so many elements. How many it has. */
+static uint64_t limit_range(const struct looking *looking, uint64_t count, uint64_t *first) {
+  int64_t all = (int64_t)count;
+  int64_t from = from_the_left(looking->first, all), to = from_the_left(looking->last, all);
+  if (from < 1) from = 1;
+  if (to > all) to = all;
+  *first = (uint64_t)from;
+  return to >= from ? (uint64_t)(to - from) + 1 : 0;
+}
+
+static int add_elements(struct list_cursor *cursor, uint64_t count,
+                        struct shmx_batch_buffer *batch) {
+  struct shmx_entry element;
+  for (; count > 0; count--) {
+    int status = look_here(cursor, &element);
+    if (status != 0) return status;
+    cursor->cell = shmx_entry_next(&element);
+    element.words[2] = 0; /* it is no expiry */
+    if (!shmx_batch_add(cursor->dict, &element, batch)) return -EBADMSG;
+  }
+  return 0;
+}
+
 static int try_elements(struct shmx_hold *hold, struct shmx_attempt *attempt) {
   struct looking *looking = (struct looking *)attempt;
-  const shmx_dict *dict = hold->dict;
-  struct shmx_entry entry = attempt->place.entry;
-  if (!shmx_entry_lives(&entry)) return -ENOENT;
-  if (shmx_entry_kind(&entry) != SHMX_LIST) return -EPROTOTYPE;
-  struct shmx_ends at = shmx_list_ends(dict, &entry);
-  uint32_t cell = at.count != NULL ? shmx_low(shmx_load(at.ends)) : 0;
+  const struct shmx_entry *entry = &attempt->place.entry;
+  struct list_cursor cursor = {.dict = hold->dict};
+  uint64_t first;
+  if (!shmx_entry_lives(entry)) return -ENOENT;
+  if (shmx_entry_kind(entry) != SHMX_LIST) return -EPROTOTYPE;
+  struct shmx_ends at = shmx_list_ends(hold->dict, entry);
+  uint64_t all = at.count != NULL ? shmx_load(at.count) : UINT64_MAX;
   looking->batch.length = 0;
-  for (uint32_t hops = 0; cell != 0; hops++) {
-    if (!shmx_is_cell(dict, cell) || hops == dict->cells) return -EBADMSG;
-    shmx_entry_load(dict, cell, &entry);
-    entry.words[2] = 0; /* it is no expiry */
-    if (!shmx_batch_add(dict, &entry, &looking->batch)) return -EBADMSG;
-    cell = shmx_entry_next(&entry);
-  }
+  if (all > hold->dict->cells) return -EBADMSG;
+  uint64_t count = limit_range(looking, all, &first);
+  if (count == 0) return 0;
+  int status = go_to(&cursor, first, all, shmx_load(at.ends));
+  if (status == 0) status = add_elements(&cursor, count, &looking->batch);
+  if (status != 0) return status;
   return looking->batch.length <= looking->batch.room ? 0 : -EMSGSIZE;
 }
 
-int shmx_dict_elements(shmx_dict *dict, const shmx_dict_key *key, void *buffer, size_t room,
-                       size_t *length) {
-  struct looking looking = {.attempt = {.key = key}, .batch = {.data = buffer, .room = room}};
+int shmx_dict_elements(shmx_dict *dict, const shmx_dict_key *key, int64_t first, int64_t last,
+                       void *buffer, size_t room, size_t *length) {
+  struct looking looking = {.attempt = {.key = key},
+                            .first = first,
+                            .last = last,
+                            .batch = {.data = buffer, .room = room}};
   int status = shmx_attempt_make(dict, &looking.attempt, try_elements);
   *length = looking.batch.length;
   return status;

@@ -85,7 +85,9 @@ SHMX_API void shmx_arena_move(shmx_arena *from, shmx_arena *to);
  * Finds the object of this name, or makes one, all zero, and opens it. The handle is closed before;
  * it must stay where it is until it is closed or the arena is.
  * Errors: EINVAL (no name, or too long); EPROTOTYPE (there is one of another kind, layout or size);
- *   ENOSPC (no entry, or no extent that is long enough); EBADMSG; EBADF; EFAULT; ETIMEDOUT; EUSERS.
+ *   ENOSPC (no entry, or no extent that is long enough); ENOMEM (of an arena whose memory is not
+ *   reserved: the system has no more, and keeps none of it); EBADMSG; EBADF; EFAULT; ETIMEDOUT;
+ *   EUSERS.
  */
 SHMX_API int shmx_arena_find(shmx_arena *arena, const char *name, const shmx_kind *kind,
                              shmx_arena_object *object);

@@ -1,6 +1,7 @@
 /* directory.c: header, members, entries and free space of an arena. Touches sync, os, base. */
 #include "mem/directory.h"
 #include "base/checked.h"
+#include "os/page.h"
 #include "os/process.h"
 #include "sync/lock.h"
 
@@ -404,6 +405,21 @@ static void fill_in(shmx_arena *arena, struct entry *entry, const char *name, co
   memcpy(entry->name, name, strlen(name));
 }
 
+/*
+ * Makes a free extent zeroes that have memory, or frees what memory it has. Nobody uses it, so its
+ * pages may go. If the process dies in between, they stay, and are the next object's.
+ */
+static int take_extent(const shmx_arena *arena, uint64_t offset, uint64_t size) {
+  const shmx_object *object = &arena->segment.object;
+  int status = shmx_page_take(object, offset, size);
+  if (status == 0) {
+    memset(memory_of(arena) + offset, 0, size);
+    if (shmx_segment_lost(&arena->segment)) status = -EFAULT;
+  }
+  if (status != 0) shmx_page_free(object, offset, size);
+  return status;
+}
+
 /* The memory is zeroed before anybody sees it; others wait meanwhile. */
 int shmx_directory_make(shmx_arena *arena, const char *name, const shmx_kind *kind,
                         uint32_t *number) {
@@ -413,7 +429,8 @@ int shmx_directory_make(shmx_arena *arena, const char *name, const shmx_kind *ki
   if (!find_free_entry(arena, number) || !find_space(arena, size, &offset, &largest, &used))
     return -ENOSPC;
   struct entry *entry = entry_at(arena, *number);
-  memset(memory_of(arena) + offset, 0, size);
+  int status = take_extent(arena, offset, size);
+  if (status != 0) return status;
   fill_in(arena, entry, name, kind, offset, size);
   /* Release pairs with the acquire in shmx_directory_read. */
   atomic_store_explicit(&entry->state, LIVE, memory_order_release);

@@ -52,7 +52,8 @@ bool shmx_directory_uses(const shmx_arena *arena, uint32_t number, uint32_t entr
 /* Finds the entry of this name: false where there is none. */
 bool shmx_directory_find(const shmx_arena *arena, const char *name, uint32_t *entry);
 
-/* Makes an entry, with its memory zeroed. ENOSPC, EFAULT. */
+/* Makes an entry, with its memory zeroed. ENOSPC, EFAULT; ENOMEM: the extent's pages were refused,
+ * and those that were taken are freed. */
 int shmx_directory_make(shmx_arena *arena, const char *name, const shmx_kind *kind,
                         uint32_t *entry);
 

@@ -64,6 +64,7 @@ int shmx_fdmap_size(int fd, size_t size, const shmx_options *options) {
   size_t length; /* huge pages come whole or not at all */
   size_t unit = options->flags & SHMX_HUGE ? shmx_page_size(true) : 1;
   if (!shmx_round_up(size, unit, &length) || length > INT64_MAX) return -EFBIG;
+  if (is_above_limit(length)) return -EFBIG;
   if (options->flags & SHMX_NORESERVE) return shmx_fdmap_extend(fd, length);
   if (options->flags & SHMX_HUGE) return allocate(fd, 0, length); /* from a pool of their own */
   return shmx_fdmap_reserve(fd, 0, length);

@@ -1,4 +1,4 @@
-/* page.c: sysconf(3), /proc/meminfo, madvise(2). Touches base. */
+/* page.c: sysconf(3), /proc/meminfo, madvise(2), fstat(2). Touches base. */
 #include "os/page.h"
 #include "os/cgroup.h"
 
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static size_t page_size, huge_page_size;
@@ -72,11 +73,35 @@ size_t shmx_page_size(bool huge) {
   return huge ? huge_page_size : page_size;
 }
 
-int shmx_page_populate(const shmx_object *object) {
-  int advice = object->readonly ? MADV_POPULATE_READ : MADV_POPULATE_WRITE;
-  while (madvise(object->data, object->length, advice) != 0) {
-    if (errno == EFAULT) return -EFAULT; /* an access would be a SIGBUS */
+/* -EFAULT: an access would be a SIGBUS. */
+static int populate(void *data, size_t length, int advice) {
+  while (madvise(data, length, advice) != 0)
     if (errno != EINTR) return -errno;
-  }
   return 0;
+}
+
+int shmx_page_populate(const shmx_object *object) {
+  return populate(object->data, object->length,
+                  object->readonly ? MADV_POPULATE_READ : MADV_POPULATE_WRITE);
+}
+
+/* Only files can be: System V memory has no descriptor. */
+static bool is_truncated(const shmx_object *object, uint64_t end) {
+  struct stat found;
+  return object->fd >= 0 && fstat(object->fd, &found) == 0 && (uint64_t)found.st_size < end;
+}
+
+int shmx_page_take(const shmx_object *object, uint64_t offset, uint64_t length) {
+  uint64_t excess = offset % shmx_page_size(object->huge);
+  int status = populate(object->data + offset - excess, length + excess, MADV_POPULATE_WRITE);
+  if (status == -EINVAL) return 0; /* before Linux 5.14 */
+  if (status != -EFAULT) return status;
+  return is_truncated(object, offset + length) ? -EFAULT : -ENOMEM;
+}
+
+void shmx_page_free(const shmx_object *object, uint64_t offset, uint64_t length) {
+  uint64_t page = shmx_page_size(object->huge), excess = offset % page;
+  uint64_t first = excess != 0 ? offset + page - excess : offset, end = offset + length;
+  end -= end % page;
+  if (first < end) madvise(object->data + first, end - first, MADV_REMOVE);
 }

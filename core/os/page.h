@@ -26,4 +26,16 @@ int shmx_page_check(uint64_t more);
  */
 int shmx_page_populate(const shmx_object *object);
 
+/*
+ * Takes memory for a part of a mapping, which may then be written to without a SIGBUS. Pages that
+ * were taken before it failed stay: see shmx_page_free. Before Linux 5.14 the first touch takes it.
+ * Errors: ENOMEM (the system has no more, or the file system is full); EFAULT (truncated).
+ */
+int shmx_page_take(const shmx_object *object, uint64_t offset, uint64_t length);
+
+/* Gives the memory of all pages that lie wholly within a part of a mapping back to the system
+ * (MADV_REMOVE): they read as zeroes then. Nobody may use this part. What cannot be given back, as
+ * of a mapping that is locked in memory, stays. */
+void shmx_page_free(const shmx_object *object, uint64_t offset, uint64_t length);
+
 #endif

@@ -60,8 +60,8 @@ static void test_lists(void **state) {
   }
   assert_int_equal(shmx_dict_count(&dict, &key, &count), 0);
   assert_int_equal(count, 300);
-  assert_int_equal(shmx_dict_elements(&dict, &key, buffer, 100, &length), -EMSGSIZE);
-  assert_int_equal(shmx_dict_elements(&dict, &key, buffer, sizeof buffer, &length), 0);
+  assert_int_equal(shmx_dict_elements(&dict, &key, 1, -1, buffer, 100, &length), -EMSGSIZE);
+  assert_int_equal(shmx_dict_elements(&dict, &key, 1, -1, buffer, sizeof buffer, &length), 0);
   for (count = 0; shmx_dict_next(buffer, length, &at, &element_key, &item); count++)
     if (count == 0) assert_memory_equal(item.data, "298", item.length);
   assert_int_equal(count, 300);
@@ -87,17 +87,55 @@ static void test_lists(void **state) {
   assert_int_equal(shmx_dict_count(&dict, &key, &count), -EPROTOTYPE);
 }
 
+/* ---- ranges ---- */
+
+/* The numbers of a list's elements from one to another, as text; or the status. */
+static const char *range_of(const char *name, int64_t first, int64_t last) {
+  static _Alignas(8) unsigned char buffer[1 << 16];
+  static char text[1 << 16];
+  shmx_dict_key key = text_key(name), none;
+  shmx_dict_item item;
+  size_t length, at = 0;
+  int status = shmx_dict_elements(&dict, &key, first, last, buffer, sizeof buffer, &length);
+  snprintf(text, sizeof text, "%d:", status);
+  while (status == 0 && shmx_dict_next(buffer, length, &at, &none, &item))
+    snprintf(text + strlen(text), sizeof text - strlen(text), " %.*s", (int)item.length,
+             (const char *)item.data);
+  return text;
+}
+
+static void test_ranges(void **state) {
+  (void)state;
+  char name[16];
+  for (int i = 1; i <= 7; i++) {
+    snprintf(name, sizeof name, "%d", i);
+    assert_int_equal(push_text(&dict, "l", name, SHMX_DICT_RIGHT, NULL), 0);
+  }
+  assert_string_equal(range_of("l", 1, -1), "0: 1 2 3 4 5 6 7");
+  assert_string_equal(range_of("l", INT64_MIN, INT64_MAX), "0: 1 2 3 4 5 6 7");
+  assert_string_equal(range_of("l", 2, 3), "0: 2 3");
+  assert_string_equal(range_of("l", -3, -2), "0: 5 6"); /* from the right end */
+  assert_string_equal(range_of("l", 7, 7), "0: 7");
+  assert_string_equal(range_of("l", 4, 4), "0: 4");
+  assert_string_equal(range_of("l", 5, 4), "0:");
+  assert_string_equal(range_of("l", 8, 9), "0:");
+  assert_string_equal(range_of("l", INT64_MAX, INT64_MIN), "0:");
+  assert_string_equal(range_of("l", -9, -8), "0:");
+  snprintf(name, sizeof name, "%d:", -ENOENT);
+  assert_string_equal(range_of("none", 1, 1), name);
+}
+
 /* ---- scanning ---- */
 
 /* How often each number is seen. */
 static void scan_all(unsigned char *seen, bool keys_only, size_t room) {
   static _Alignas(8) unsigned char buffer[1 << 14];
-  uint64_t cursor = 0;
+  shmx_dict_walk walk = {0};
   do {
     size_t length, at = 0;
     shmx_dict_key key;
     shmx_dict_item item;
-    assert_int_equal(shmx_dict_scan(&dict, &cursor, keys_only, 50, buffer, room, &length), 0);
+    assert_int_equal(shmx_dict_scan(&dict, &walk, keys_only, 50, buffer, room, &length), 0);
     while (shmx_dict_next(buffer, length, &at, &key, &item)) {
       int64_t number;
       memcpy(&number, key.data, sizeof number);
@@ -105,7 +143,7 @@ static void scan_all(unsigned char *seen, bool keys_only, size_t room) {
       assert_int_equal(item.length, keys_only ? 0 : number % 100);
       if (number < 1000) seen[number]++;
     }
-  } while (cursor != 0);
+  } while (walk.cursor != 0);
 }
 
 static void write_beside(int unused) {
@@ -130,11 +168,11 @@ static void test_scan(void **state) {
     assert_true(all_are(seen, 1, sizeof seen));
   }
   end_child(writer);
-  uint64_t cursor = UINT32_MAX;
+  shmx_dict_walk walk = {.cursor = UINT32_MAX};
   size_t length;
-  assert_int_equal(shmx_dict_scan(&dict, &cursor, true, 0, memory, 0, &length), -EINVAL);
-  cursor = 0;
-  assert_int_equal(shmx_dict_scan(&dict, &cursor, true, 0, ground->memory, 8, &length), -EMSGSIZE);
+  assert_int_equal(shmx_dict_scan(&dict, &walk, true, 0, memory, 0, &length), -EINVAL);
+  walk.cursor = 0;
+  assert_int_equal(shmx_dict_scan(&dict, &walk, true, 0, ground->memory, 8, &length), -EMSGSIZE);
   assert_in_range(length, 48, 1000);
 }
 
@@ -277,7 +315,8 @@ static void use_all(void) {
   shmx_dict_key key = text_key("k1");
   shmx_dict_item item;
   size_t length;
-  uint64_t cursor = 0, count;
+  shmx_dict_walk walk = {0};
+  uint64_t count;
   for (int i = 0; i < 8; i++) {
     char name[8];
     snprintf(name, sizeof name, "k%d", i);
@@ -289,9 +328,9 @@ static void use_all(void) {
     pop_text(&dict, "list", i % 2, text);
   }
   shmx_dict_get(&dict, &key, buffer, sizeof buffer, &item);
-  shmx_dict_scan(&dict, &cursor, false, 100, buffer, sizeof buffer, &length);
+  shmx_dict_scan(&dict, &walk, false, 100, buffer, sizeof buffer, &length);
   key = text_key("list");
-  shmx_dict_elements(&dict, &key, buffer, sizeof buffer, &length);
+  shmx_dict_elements(&dict, &key, 1, -1, buffer, sizeof buffer, &length);
   shmx_dict_count(&dict, &key, &count);
   set_number(7, 4000, 0);
   delete_text(&dict, "list");
@@ -334,13 +373,10 @@ static void test_lies(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      DICT(test_lists),
-      DICT(test_scan),
-      DICT(test_one_makes_and_others_wait),
-      DICT(test_a_task_goes_on),
-      DICT(test_tasks_of_the_dead_are_flushed),
-      DICT(test_flush),
-      DICT(test_status),
+      DICT(test_lists),          DICT(test_ranges),
+      DICT(test_scan),           DICT(test_one_makes_and_others_wait),
+      DICT(test_a_task_goes_on), DICT(test_tasks_of_the_dead_are_flushed),
+      DICT(test_flush),          DICT(test_status),
       DICT(test_lies),
   };
   return cmocka_run_group_tests(tests, begin, nothing_left);

@@ -11,8 +11,8 @@ struct toys {
   unsigned char *memory;
   uint64_t size;
   shmx_dict dict;
-  uint64_t cursor; /* of scans */
-  bool making;     /* it has begun to fetch */
+  shmx_dict_walk walk;
+  bool making; /* it has begun to fetch */
 };
 
 static inline void toys_begin(struct toys *all, void *memory, uint64_t size) {
@@ -232,18 +232,22 @@ static inline int op_scan(struct toys *all, int64_t deadline, unsigned argument)
   size_t length, room = room_for(argument / 32);
   unsigned char *buffer = buffer_of(room);
   int status =
-      shmx_dict_scan(&all->dict, &all->cursor, deadline != 0, argument % 32, buffer, room, &length);
+      shmx_dict_scan(&all->dict, &all->walk, deadline != 0, argument % 32, buffer, room, &length);
   expect_entries(status, length, room);
-  TOY_EXPECT(all->cursor < all->dict.buckets);
+  TOY_EXPECT(all->walk.cursor < all->dict.buckets);
+  if (status == -EBADMSG) all->walk = (shmx_dict_walk){0};
   return status;
 }
 
 static inline int op_elements(struct toys *all, int64_t deadline, unsigned argument) {
+  static const int64_t firsts[] = {1, -2, 2, INT64_MAX, 1, INT64_MIN, 0, -1};
+  static const int64_t lasts[] = {-1, INT64_MAX, 1, INT64_MIN};
   (void)deadline;
   shmx_dict_key key = toy_key(argument);
   size_t length, room = room_for(argument / 8);
   unsigned char *buffer = buffer_of(room);
-  int status = shmx_dict_elements(&all->dict, &key, buffer, room, &length);
+  int status = shmx_dict_elements(&all->dict, &key, firsts[argument / 32 % 8],
+                                  lasts[argument / 64 % 4], buffer, room, &length);
   expect_entries(status, length, room);
   return status;
 }

@@ -34,7 +34,7 @@ static void describe_list(const shmx_dict_key *key, char text[static TEXT]) {
   shmx_dict_key none;
   shmx_dict_item item;
   strcpy(text, "list");
-  CHECK(shmx_dict_elements(&dict, key, buffer, sizeof buffer, &length) == 0);
+  CHECK(shmx_dict_elements(&dict, key, 1, -1, buffer, sizeof buffer, &length) == 0);
   while (shmx_dict_next(buffer, length, &at, &none, &item))
     snprintf(text + strlen(text), TEXT - strlen(text), " %.*s", (int)item.length,
              (const char *)item.data);

@@ -131,21 +131,21 @@ static void expect_all_whole(const void *buffer, size_t length) {
   }
 }
 
-static void scan(shmx_dict *dict, uint64_t *cursor) {
+static void scan(shmx_dict *dict, shmx_dict_walk *walk) {
   _Alignas(8) unsigned char buffer[ROOM];
   size_t length;
   int64_t number = IN_USE;
   shmx_dict_key key = key_of(&number);
-  EXPECT(shmx_dict_scan(dict, cursor, false, 20, buffer, sizeof buffer, &length) == 0);
+  EXPECT(shmx_dict_scan(dict, walk, false, 20, buffer, sizeof buffer, &length) == 0);
   expect_all_whole(buffer, length);
-  int status = shmx_dict_elements(dict, &key, buffer, sizeof buffer, &length);
+  int status = shmx_dict_elements(dict, &key, 1, -1, buffer, sizeof buffer, &length);
   EXPECT(status == 0 || status == -ENOENT || status == -EMSGSIZE);
   if (status == 0) expect_all_whole(buffer, length);
 }
 
 static void *read_all(void *unused) {
   shmx_dict dict;
-  uint64_t cursor = 0;
+  shmx_dict_walk walk = {0};
   shmx_dict_status status;
   shmx_dict_open(&dict, place.memory, sizeof place.memory);
   EXPECT(UNTIL(place.next > 2 * IN_USE)); /* there is something to read */
@@ -153,7 +153,7 @@ static void *read_all(void *unused) {
     look(&dict, i * 5 % IN_USE);
     if (i % 4 == 0) pop(&dict, IN_USE + i % LISTS, (int)i / 2 % 2);
     if (i % 8 == 0) make(&dict, i * 3 % IN_USE);
-    if (i % 16 == 0) scan(&dict, &cursor);
+    if (i % 16 == 0) scan(&dict, &walk);
     if (i % 500 == 0) EXPECT(shmx_dict_stat(&dict, &status) == 0);
   }
   shmx_dict_close(&dict);

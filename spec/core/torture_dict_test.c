@@ -137,11 +137,11 @@ static void use_list(void) {
 
 static void scan_some(void) {
   static _Alignas(8) unsigned char entries[1 << 16];
-  uint64_t cursor = chance(dict.buckets);
+  shmx_dict_walk walk = {.cursor = chance(dict.buckets)};
   size_t length, at = 0;
   shmx_dict_key key;
   shmx_dict_item item;
-  EXPECT(TIMED(shmx_dict_scan(&dict, &cursor, false, 20, entries, sizeof entries, &length)) == 0);
+  EXPECT(TIMED(shmx_dict_scan(&dict, &walk, false, 20, entries, sizeof entries, &length)) == 0);
   while (shmx_dict_next(entries, length, &at, &key, &item)) {
     int64_t number;
     memcpy(&number, key.data, sizeof number);
