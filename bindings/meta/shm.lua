@@ -284,8 +284,10 @@ local Service = {}
 
 ---Keys and values that many processes read and write at once; values may have a time to live, flags of the user's, and
 ---may be lists. A get takes no lock. Whoever is killed, has done all of a change or nothing of it, and holds up nobody.
----Where there is no more room, what was not read lately is evicted, what has expired first. A key and its value have a
----quarter of the dict at most.
+---If there is no more room, entries are evicted: those that have expired first, then those that no call has used lately.
+---Every method that finds an entry uses it, but for `ttl`, `scan` and its like. A call never evicts the entry that it
+---works on: if nothing else may go, it returns "no memory", and the old value stays. A key and its value have a quarter
+---of the dict at most.
 ---
 ---Names, arguments and returns are those of OpenResty's ngx.shared.DICT, so what a dict refuses is said in its few
 ---words: `nil, "value is a list"`, and by what stores `false, "exists", forcible`, where `forcible` says whether others
@@ -1121,7 +1123,7 @@ function Dict:get_stale(key) end
 
 ---Stores a value, whatever is there; evicts others where there is no room.
 ---System calls: futex(2), if another changes the same part of the dict at the moment.
----Errors: "no memory" (it is over a quarter of the dict).
+---Errors: "no memory" (it is over a quarter of the dict, or nothing may be evicted for it).
 ---@param key shm.Key
 ---@param value shm.Value|nil nil deletes
 ---@param exptime? number seconds, with fractions; 0 or nothing is for ever
@@ -1220,7 +1222,8 @@ function Dict:expire(key, exptime) end
 ---@return boolean|shm.Errno|nil forcible or code
 function Dict:incr(key, value, init, init_ttl) end
 
----Pushes a value to the left end of a list, which is made if there is none.
+---Pushes a value to the left end of a list, which is made if there is none. Evicts others, and never the list itself, if
+---there is no room.
 ---System calls: futex(2), if another changes the same part of the dict at the moment.
 ---Errors: "value not a list", "no memory".
 ---@param key shm.Key
@@ -1230,7 +1233,8 @@ function Dict:incr(key, value, init, init_ttl) end
 ---@return boolean|shm.Errno|nil forcible or code
 function Dict:lpush(key, value) end
 
----Pushes a value to the right end of a list, which is made if there is none.
+---Pushes a value to the right end of a list, which is made if there is none. Evicts others, and never the list itself, if
+---there is no room.
 ---System calls: futex(2), if another changes the same part of the dict at the moment.
 ---Errors: "value not a list", "no memory".
 ---@param key shm.Key

@@ -13,6 +13,12 @@
  * memory says what cannot be. EFAULT: it is gone. Any function but open and close may return these
  * four.
  *
+ * If there is no room, entries are evicted: first those that have expired, then those that no
+ * operation has used lately (CLOCK). Every function that takes a key uses its entry, but for
+ * shmx_dict_ttl, as in ngx.shared.DICT and Redis. An operation never evicts the entry that it works
+ * on, neither in the key's shard nor in others: if nothing else may go, it returns ENOSPC, and the
+ * old value stays. A push may evict other entries.
+ *
  * Times to live are nanoseconds, and go on while the machine sleeps (CLOCK_BOOTTIME).
  */
 #ifndef SHMX_DATA_DICT_H
@@ -100,8 +106,7 @@ static inline uint64_t shmx_dict_limit(const shmx_dict *dict) {
 /* ---- values ---- */
 
 /*
- * Copies a value into a buffer of `room` bytes; item->data is the buffer. What was read last is
- * evicted last. Errors: ENOENT (there is none, or it has expired); EMSGSIZE (item->length says how
+ * Copies a value into a buffer of `room` bytes; item->data is the buffer. Errors: ENOENT (there is none, or it has expired); EMSGSIZE (item->length says how
  * long it is); EPROTOTYPE (it is a list of item->count elements); EINVAL (no such key can be).
  */
 SHMX_API int shmx_dict_get(shmx_dict *dict, const shmx_dict_key *key, void *buffer, size_t room,

@@ -17,7 +17,8 @@ int shmx_entry_build(struct shmx_hold *hold, uint32_t first, const struct shmx_n
     return -EBADMSG;
   _Atomic uint64_t *words = shmx_cell_at(dict, first)->words;
   /* Over all but `more`, which still links the free cells. */
-  uint64_t head = type_of(new->key, new->tag) | (uint64_t) new->key->length << 48;
+  uint64_t head = type_of(new->key, new->tag) | (uint64_t) new->key->length << 48 |
+                  (new->marked ? SHMX_MARK : 0);
   atomic_store_explicit((_Atomic uint32_t *)(void *)&words[0] + 1, shmx_high(head),
                         memory_order_relaxed);
   shmx_store(&words[1], shmx_pair(next, cursor.cell));

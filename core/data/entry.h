@@ -22,6 +22,7 @@ struct shmx_new {
   const void *data;
   uint32_t length, tag, flags, kind;
   int64_t expiry;
+  bool marked; /* CLOCK's mark */
 };
 
 static inline int shmx_place_load(const shmx_dict *dict, struct shmx_place *place, uint32_t cell) {
