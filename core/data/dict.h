@@ -106,8 +106,9 @@ static inline uint64_t shmx_dict_limit(const shmx_dict *dict) {
 /* ---- values ---- */
 
 /*
- * Copies a value into a buffer of `room` bytes; item->data is the buffer. Errors: ENOENT (there is none, or it has expired); EMSGSIZE (item->length says how
- * long it is); EPROTOTYPE (it is a list of item->count elements); EINVAL (no such key can be).
+ * Copies a value into a buffer of `room` bytes; item->data is the buffer. Errors: ENOENT (there is
+ * none, or it has expired); EMSGSIZE (item->length says how long it is); EPROTOTYPE (it is a list
+ * of item->count elements); EINVAL (no such key can be).
  */
 SHMX_API int shmx_dict_get(shmx_dict *dict, const shmx_dict_key *key, void *buffer, size_t room,
                            shmx_dict_item *item);
