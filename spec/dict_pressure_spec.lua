@@ -15,8 +15,8 @@ local function is_gone(d, key) return d:ttl(key) == nil end
 
 local long = ("y"):rep(300)
 
--- What an operation is to find, and the operation: it is given the dict, the key and the number of the step, and returns
--- whether the key was lost.
+-- What an operation is to find, and the operation: it is given the dict, the key and the number of the step, and
+-- returns whether the key was lost.
 local operations = {
   get = { "v", function(d, k) return d:get(k) ~= "v" end },
   ["get of a long value"] = { long, function(d, k) return d:get(k) ~= long end },

@@ -37,8 +37,11 @@ enum {
   SHMX_HOPS = 256     /* entries of a bucket, at most: with a hash that is keyed, never as many */
 };
 
-/* What an entry is. */
+/* What an entry is; a pending one is a task: data/task.h. */
 enum { SHMX_VALUE = 0, SHMX_LIST = 1, SHMX_PENDING = 2 };
+
+/* The expiry of what flush_all has made expire. */
+enum { SHMX_FLUSHED = 1 };
 
 struct shmx_cell {
   _Atomic uint64_t words[SHMX_CELL_WORDS];

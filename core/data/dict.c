@@ -156,10 +156,9 @@ int shmx_dict_cas(shmx_dict *dict, const shmx_dict_key *key, const shmx_dict_ite
 
 /* ---- deleting ---- */
 
-/* A task to make a value stays its owner's. */
 static int try_delete(struct shmx_hold *hold, struct shmx_attempt *attempt) {
   const struct shmx_entry *entry = &attempt->place.entry;
-  if (entry->cell == 0 || shmx_entry_kind(entry) == SHMX_PENDING) return -ENOENT;
+  if (entry->cell == 0) return -ENOENT;
   bool lives = shmx_entry_lives(entry);
   shmx_entry_put(hold, &attempt->place, NULL);
   return lives ? 0 : -ENOENT;

@@ -117,10 +117,9 @@ static inline struct shmx_cursor shmx_entry_value(const shmx_dict *dict,
   return cursor;
 }
 
-/* A live value or list: neither pending nor expired? */
+/* A value or a list that has not expired? */
 static inline bool shmx_entry_lives(const struct shmx_entry *entry) {
-  return entry->cell != 0 && shmx_entry_kind(entry) != SHMX_PENDING &&
-         !shmx_has_expired(shmx_entry_expiry(entry));
+  return entry->cell != 0 && !shmx_has_expired(shmx_entry_expiry(entry));
 }
 
 /* An entry that was built of the first free cells, which nobody sees yet. */

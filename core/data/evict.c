@@ -4,6 +4,7 @@
  * that a use moves no links.
  */
 #include "data/room.h"
+#include "data/task.h"
 
 enum { LOOK = 32 /* buckets for one that has expired, each time */ };
 
@@ -13,13 +14,19 @@ static void count_one(_Atomic uint64_t *counter) {
 
 /* ---- what has expired ---- */
 
+/* What has expired stays while a thread makes the new value. */
+static bool is_kept(const struct shmx_hold *hold, uint32_t bucket, const struct shmx_entry *entry) {
+  return entry->cell == hold->old || shmx_bucket_has_task(hold->dict, bucket);
+}
+
 int64_t shmx_evict_bucket(struct shmx_hold *hold, uint32_t bucket, int64_t now, uint64_t most) {
   struct shmx_place place = {.bucket = bucket};
   int64_t count = 0;
   int status = shmx_place_first(hold->dict, &place);
   for (hold->steps++; status == 1; hold->steps++) {
     int64_t expiry = shmx_entry_expiry(&place.entry);
-    if (expiry != 0 && expiry <= now && (uint64_t)count < most) {
+    bool expired = expiry != 0 && expiry <= now;
+    if (expired && (uint64_t)count < most && !is_kept(hold, bucket, &place.entry)) {
       status = shmx_place_remove(hold, &place);
       count_one(&hold->shard->expired);
       count++;
@@ -63,15 +70,28 @@ static bool was_used(const struct shmx_hold *hold, const struct shmx_entry *entr
   return used;
 }
 
+/* May this entry go, which was not used? A living thread's task is marked, so that the kernel is
+ * asked about it every second lap. */
+static bool may_go(struct shmx_hold *hold, uint32_t bucket, const struct shmx_entry *entry) {
+  if (shmx_entry_kind(entry) != SHMX_PENDING)
+    return shmx_entry_lives(entry) || !is_kept(hold, bucket, entry);
+  bool dead = shmx_task_is_dead(hold, entry);
+  if (!dead) shmx_mark(hold->dict, entry->cell);
+  return dead;
+}
+
 /* Removes the first entry of the bucket that was not used since the hand passed; 1, or 0. */
 static int pass(struct shmx_hold *hold, uint32_t bucket) {
   struct shmx_place place = {.bucket = bucket};
+  const struct shmx_entry *entry = &place.entry;
   int status = shmx_place_first(hold->dict, &place);
   for (hold->steps++; status == 1; status = shmx_place_next(hold->dict, &place), hold->steps++) {
-    if (place.entry.cell == hold->spare || was_used(hold, &place.entry)) continue;
+    if (entry->cell == hold->spare || was_used(hold, entry) || !may_go(hold, bucket, entry))
+      continue;
+    bool is_task = shmx_entry_kind(entry) == SHMX_PENDING;
     shmx_entry_put(hold, &place, NULL);
-    count_one(&hold->shard->evictions);
-    hold->forced = true;
+    if (!is_task) count_one(&hold->shard->evictions);
+    hold->forced |= !is_task;
     return 1;
   }
   return status;

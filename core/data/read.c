@@ -27,7 +27,7 @@ static int look(const shmx_dict *dict, const shmx_dict_key *key, struct shmx_pla
   const struct shmx_entry *entry = &place->entry;
   int status = shmx_entry_find(dict, key, place);
   if (status != 0) return status;
-  if (entry->cell == 0 || shmx_entry_kind(entry) == SHMX_PENDING) return -ENOENT;
+  if (entry->cell == 0) return -ENOENT;
   describe(dict, entry, buffer, item);
   if (shmx_entry_kind(entry) == SHMX_LIST) return -EPROTOTYPE;
   if (item->length > room) return -EMSGSIZE;

@@ -78,6 +78,7 @@ static int spare_own(struct shmx_hold *hold, const struct shmx_attempt *attempt)
   if (place.bucket >> hold->dict->shard_shift != hold->number) return 0;
   int status = shmx_entry_find(hold->dict, attempt->key, &place);
   hold->spare = place.entry.cell;
+  hold->old = attempt->keeps_old ? hold->spare : 0;
   if (hold->spare != 0) shmx_mark(hold->dict, hold->spare);
   return status;
 }
@@ -126,6 +127,7 @@ static int find_marking(struct shmx_hold *hold, struct shmx_attempt *attempt) {
   struct shmx_entry *entry = &attempt->place.entry;
   int status = shmx_entry_find(hold->dict, attempt->key, &attempt->place);
   hold->spare = entry->cell;
+  hold->old = attempt->keeps_old ? hold->spare : 0;
   if (entry->cell == 0 || entry->words[0] & SHMX_REFERENCED) return status;
   shmx_mark(hold->dict, entry->cell);
   entry->words[0] |= SHMX_MARK;

@@ -14,6 +14,7 @@ struct shmx_attempt {
   uint64_t need;           /* cells */
   uint64_t steps;          /* as a hold's, in all shards */
   bool *forcible;          /* or NULL */
+  bool keeps_old;          /* the entry stays also if it has expired */
   struct shmx_place place; /* where the key is, or would be */
 };
 
@@ -72,9 +73,6 @@ int64_t shmx_evict_expired(struct shmx_hold *hold, uint64_t count, uint32_t buck
 /* Removes entries of the shard until `count` cells are free, or nothing is left that may go: never
  * hold->spare. 0 or -EBADMSG. */
 int shmx_evict(struct shmx_hold *hold, uint64_t count, bool safe, bool *forcible);
-
-/* Removes the tasks of the dead in a bucket: fetch.c. How many it was; or -EBADMSG. */
-int64_t shmx_fetch_bury(struct shmx_hold *hold, uint32_t bucket);
 
 static inline uint64_t shmx_free_cells(const struct shmx_hold *hold) {
   return shmx_high(shmx_load(&hold->shard->free));

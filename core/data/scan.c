@@ -2,6 +2,7 @@
 #include "data/batch.h"
 #include "data/read.h"
 #include "data/room.h"
+#include "data/task.h"
 #include "sync/spin.h"
 
 enum { CHUNK = 64 /* buckets, with the lock of their shard */ };
@@ -76,7 +77,7 @@ static int expire_bucket(struct shmx_hold *hold, uint32_t bucket) {
   int status = shmx_place_first(hold->dict, &place);
   for (; status == 1; status = shmx_place_next(hold->dict, &place))
     if (shmx_entry_kind(&place.entry) != SHMX_PENDING)
-      shmx_store(&shmx_cell_at(hold->dict, place.entry.cell)->words[2], 1);
+      shmx_store(&shmx_cell_at(hold->dict, place.entry.cell)->words[2], SHMX_FLUSHED);
   return status;
 }
 
@@ -88,7 +89,7 @@ int shmx_dict_flush_all(shmx_dict *dict) {
     uint32_t number = bucket >> dict->shard_shift;
     int status = shmx_shard_enter(&hold, dict, number);
     if (status != 0) return status;
-    shmx_expiry_note(&hold, 1);
+    shmx_expiry_note(&hold, SHMX_FLUSHED);
     for (int i = 0; i < CHUNK && bucket >> dict->shard_shift == number && status == 0; i++)
       status = expire_bucket(&hold, bucket++);
     shmx_shard_leave(&hold);
@@ -105,11 +106,11 @@ static int flush_chunk(shmx_dict *dict, uint32_t *bucket, uint64_t most, uint64_
   int status = shmx_shard_enter(&hold, dict, number);
   if (status != 0) return status;
   for (int i = 0; i < CHUNK && *bucket >> dict->shard_shift == number; i++) {
-    freed = shmx_evict_bucket(&hold, *bucket, now, most - *count);
+    freed = shmx_task_bury(&hold, *bucket);
+    if (freed >= 0) freed = shmx_evict_bucket(&hold, *bucket, now, most - *count);
     if (freed < 0) break;
     *count += (uint64_t)freed;
-    freed = shmx_fetch_bury(&hold, *bucket);
-    if (freed < 0 || *count == most) break;
+    if (*count == most) break;
     ++*bucket;
   }
   if (shmx_load(&hold.shard->doomed) != 0) shmx_entry_reap(&hold, CHUNK);

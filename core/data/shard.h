@@ -23,6 +23,8 @@ struct shmx_hold {
   bool made;        /* whoever waits for a value that is made is to look again */
   bool forced;      /* an entry was evicted that had not expired */
   uint32_t spare;   /* the cell of the entry that the operation works on: CLOCK never evicts it */
+  uint32_t old;     /* the cell of an expired value that the operation keeps; or 0 */
+  shmx_task living; /* an owner of tasks that was found alive */
   uint64_t steps;   /* entries, buckets and free cells that were visited to make room */
 };
 

@@ -283,20 +283,20 @@ static void look(void) {
   get_status(&dict, "k");
 }
 
-static int begin_task(bool *ours) {
+static int begin_task(shmx_dict_fetch *fetch) {
   shmx_dict_key key = text_key("k");
   shmx_dict_item item;
   char buffer[TEXT];
-  return shmx_dict_fetch_begin(&dict, &key, buffer, sizeof buffer, &item, ours,
+  *fetch = (shmx_dict_fetch){0};
+  return shmx_dict_fetch_begin(&dict, &key, fetch, buffer, sizeof buffer, &item,
                                in_ms(longest_wait()));
 }
 
 static void fetch(void) {
-  bool ours;
-  shmx_dict_key key = text_key("k");
+  shmx_dict_fetch fetch;
   shmx_dict_item item = text_item("what was made");
-  EXPECT(begin_task(&ours) == 0 && ours);
-  EXPECT(shmx_dict_fetch_end(&dict, &key, &item, 0, 0, NULL) == 0);
+  EXPECT(begin_task(&fetch) == 0 && fetch.ours);
+  EXPECT(shmx_dict_fetch_end(&fetch, &item, 0, 0, NULL) == 0);
 }
 
 /* ---- who died within a change, and has left it to others ---- */
@@ -357,7 +357,7 @@ static void all_goes_on(void) {
   static const char *const texts[] = {"short", "a text that is longer than one cell has room for"};
   int64_t start = shmx_clock_now(), sum;
   char text[4096];
-  bool ours;
+  shmx_dict_fetch fetch;
   for (int i = 0; i < 2; i++) {
     CHECK(set_text(&dict, "k", texts[i], 0, 0) == 0);
     CHECK(is_text(&dict, "k", texts[i]));
@@ -367,9 +367,8 @@ static void all_goes_on(void) {
   CHECK(delete_text(&dict, "k") == 0);
   CHECK(push_text(&dict, "k", "x", 0, NULL) == 0);
   CHECK(pop_text(&dict, "k", 0, text) == 1);
-  CHECK(begin_task(&ours) == 0 && ours);
-  shmx_dict_key key = text_key("k");
-  CHECK(shmx_dict_fetch_end(&dict, &key, NULL, 0, 0, NULL) == 0);
+  CHECK(begin_task(&fetch) == 0 && fetch.ours);
+  CHECK(shmx_dict_fetch_end(&fetch, NULL, 0, 0, NULL) == 0);
   CHECK(in_time(start));
 }
 
