@@ -172,7 +172,7 @@ describe("the old value", function()
     local one = maker "k"
     returns({ "old", n = 1 }, d:fetch("k", 60, print, { stale = 100 }))
     returns({ "old", n = 1 }, d:fetch("k", 60, print, { stale = math.huge, timeout = 0 }))
-    for _, options in ipairs { { stale = 1e-6, timeout = 0.01 }, { stale = 0, timeout = 0.01 }, { timeout = 0.01 }, 0 } do
+    for _, options in ipairs { { stale = 1e-6, timeout = 0.01 }, { stale = 0, timeout = 0 }, { timeout = 0 }, 0 } do
       local none, _, code = d:fetch("k", 60, print, options)
       returns({ nil, "ETIMEDOUT", n = 2 }, none, code)
     end

@@ -1305,9 +1305,9 @@ function Dict:update(key, fn, exptime) end
 ---waiting.
 ---
 ---The old value, if there is one, stays until the new one is stored, and if none is: `get_stale` returns it, and it is
----not evicted while a thread makes the new one. With the option `stale`, fetch returns the old value instead of waiting, if it
----expired no longer than so many seconds ago, as HTTP's stale-while-revalidate does. The thread that makes the new
----value always returns the new one.
+---not evicted while a thread makes the new one. With the option `stale`, fetch returns the old value instead of
+---waiting, if it expired no longer than so many seconds ago, as HTTP's stale-while-revalidate does. The thread that
+---makes the new value always returns the new one.
 ---
 ---If another stores a value meanwhile (set, add, incr ...), all fetches return that value, and it stays. `delete` and
 ---`flush_all` end the old value, also for `stale`; the new one is stored nevertheless. `expire` and `replace` find
