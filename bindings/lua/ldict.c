@@ -13,7 +13,7 @@ static struct ldict *dict_of(shmx_arena_object *object) {
 static void closing(shmx_arena_object *object) {
   struct ldict *self = dict_of(object);
   for (const struct ldict_task *task = self->tasks; task != NULL; task = task->outer)
-    shmx_dict_fetch_end(&self->dict, task->key, NULL, 0, 0, NULL);
+    shmx_dict_fetch_end(task->fetch, NULL, 0, 0, NULL);
   shmx_dict_close(&self->dict);
 }
 

@@ -15,10 +15,10 @@
 #include <errno.h>
 #include <string.h>
 
-/* A task of fetch that is this thread's, while its generator runs. It lies on the C stack. */
+/* A fetch whose generator runs. It lies on the C stack. */
 struct ldict_task {
   struct ldict_task *outer;
-  const shmx_dict_key *key;
+  shmx_dict_fetch *fetch;
 };
 
 struct ldict {

@@ -312,7 +312,9 @@ local Service = {}
 
 ---Keys and values that many processes read and write at once; values may have a time to live, flags of the user's, and
 ---may be lists. A get takes no lock. Whoever is killed, has done all of a change or nothing of it, and holds up nobody.
----Where there is no more room, what was not read lately is evicted, what has expired first. A key and its value have a
+---If there is no more room, entries are evicted: those that have expired first, then those that no call has used
+---lately. Every method that finds an entry uses it, but for `ttl`, `scan` and its like. A call never evicts the entry
+---that it works on: if nothing else may go, it returns "no memory", and the old value stays. A key and its value have a
 ---quarter of the dict at most.
 ---
 ---Names, arguments and returns are those of OpenResty's ngx.shared.DICT, so what a dict refuses is said in its few
@@ -1159,7 +1161,7 @@ function Dict:get_stale(key) end
 
 ---Stores a value, whatever is there; evicts others where there is no room.
 ---System calls: futex(2), if another changes the same part of the dict at the moment.
----Errors: "no memory" (it is over a quarter of the dict).
+---Errors: "no memory" (it is over a quarter of the dict, or nothing may be evicted for it).
 ---@param key shm.Key
 ---@param value shm.Value|nil nil deletes
 ---@param exptime? number seconds, with fractions; 0 or nothing is for ever
@@ -1258,7 +1260,8 @@ function Dict:expire(key, exptime) end
 ---@return boolean|shm.Errno|nil forcible or code
 function Dict:incr(key, value, init, init_ttl) end
 
----Pushes a value to the left end of a list, which is made if there is none.
+---Pushes a value to the left end of a list, which is made if there is none. Evicts others, and never the list itself,
+---if there is no room.
 ---System calls: futex(2), if another changes the same part of the dict at the moment.
 ---Errors: "value not a list", "no memory".
 ---@param key shm.Key
@@ -1268,7 +1271,8 @@ function Dict:incr(key, value, init, init_ttl) end
 ---@return boolean|shm.Errno|nil forcible or code
 function Dict:lpush(key, value) end
 
----Pushes a value to the right end of a list, which is made if there is none.
+---Pushes a value to the right end of a list, which is made if there is none. Evicts others, and never the list itself,
+---if there is no room.
 ---System calls: futex(2), if another changes the same part of the dict at the moment.
 ---Errors: "value not a list", "no memory".
 ---@param key shm.Key
@@ -1347,17 +1351,31 @@ function Dict:cas(key, old, new, exptime, flags) end
 ---@return boolean|shm.Errno|nil forcible or code
 function Dict:update(key, fn, exptime) end
 
----The value under a key; where there is none, the generator is called with the key, and its value stored and returned.
----One thread of all processes calls it, while the others wait for the value. If that one dies, or its generator raises
----or returns nil, the next of them goes on; what it has raised is raised, and what it has returned after nil is
----returned. Where another has stored a value meanwhile, that is returned, and stays. The generator must not yield.
----Signals are served while waiting.
+---The value under a key. If there is none, or it has expired, fetch calls the generator with the key, and stores and
+---returns the generator's value. One thread of all processes calls its generator, while the others wait for the value.
+---If that thread dies, or its generator raises or returns nil, the next of them calls its own; fetch raises what the
+---generator has raised, and returns what it has returned after nil. The generator's third value is the time to live of
+---this value, instead of `exptime`; the second is ignored. The generator must not yield. Signals are served while
+---waiting.
+---
+---The old value, if there is one, stays until the new one is stored, and if none is: `get_stale` returns it, and it is
+---not evicted while a thread makes the new one. With the option `stale`, fetch returns the old value instead of
+---waiting, if it expired no longer than so many seconds ago, as HTTP's stale-while-revalidate does. The thread that
+---makes the new value always returns the new one.
+---
+---If another stores a value meanwhile (set, add, incr ...), all fetches return that value, and it stays. `delete` and
+---`flush_all` end the old value, also for `stale`; the new one is stored nevertheless. `expire` and `replace` find
+---nothing.
+---
+---Two or more threads that make values and wait for each other's would wait for ever: one of them gets EDEADLK. A
+---generator that fetches the value that it is to make raises.
 ---System calls: futex(2), while another makes the value; kill(2) and /proc, to see whether it lives.
----Errors: "value is a list"; ETIMEDOUT; "no memory", after the value that could not be stored.
+---Errors: "value is a list"; ETIMEDOUT, with the process that makes the value; EDEADLK; "no memory", if there is no
+---room even for the task, and after a value that could not be stored.
 ---@param key shm.Key
 ---@param exptime? number seconds to live; 0 or nothing is for ever
----@param generator fun(key: shm.Key): shm.Value?, ...
----@param timeout? number seconds to wait for another's value; nil waits for ever
+---@param generator fun(key: shm.Key): (value: shm.Value?, unused: any, exptime: number?)
+---@param timeout? number|{ timeout?: number, stale?: number } seconds to wait for another's value; nil waits for ever
 ---@return shm.Value? value
 ---@return string? err or message
 ---@return shm.Errno? code

@@ -37,8 +37,11 @@ enum {
   SHMX_HOPS = 256     /* entries of a bucket, at most: with a hash that is keyed, never as many */
 };
 
-/* What an entry is. */
+/* What an entry is; a pending one is a task: data/task.h. */
 enum { SHMX_VALUE = 0, SHMX_LIST = 1, SHMX_PENDING = 2 };
+
+/* The expiry of what flush_all has made expire. */
+enum { SHMX_FLUSHED = 1 };
 
 struct shmx_cell {
   _Atomic uint64_t words[SHMX_CELL_WORDS];
@@ -165,7 +168,8 @@ static inline uint32_t shmx_batch(const shmx_dict *dict) {
 
 /* ---- an entry ---- */
 
-#define SHMX_REFERENCED  (UINT64_C(0xff) << 32)
+#define SHMX_REFERENCED  (UINT64_C(0xff) << 32) /* CLOCK's mark: any value but 0 */
+#define SHMX_MARK        (UINT64_C(1) << 32)
 #define SHMX_INTEGER_KEY (UINT64_C(0x80) << 40)
 
 /* An entry's head, each word read once. */
@@ -229,6 +233,12 @@ static inline bool shmx_has_expired(int64_t expiry) {
 /* The referenced byte of a cell, and the half word that it begins, as bytes lie in memory. */
 static inline _Atomic uint8_t *shmx_referenced(const shmx_dict *dict, uint32_t cell) {
   return (_Atomic uint8_t *)(void *)&shmx_cell_at(dict, cell)->words[0] + 4;
+}
+
+/* CLOCK's mark: the entry was used since the hand passed it. The cell may be another entry's by
+ * now, or free: a mark does no harm there. */
+static inline void shmx_mark(const shmx_dict *dict, uint32_t cell) {
+  atomic_store_explicit(shmx_referenced(dict, cell), 1, memory_order_relaxed);
 }
 
 /* ---- words of bytes ---- */

@@ -90,13 +90,14 @@ static int set(shmx_dict *dict, struct shmx_hold *hold, uint32_t bucket, const s
 static inline bool rewrite_word(struct shmx_hold *hold, uint32_t bucket, const shmx_dict_key *key,
                                 const shmx_dict_item *item, uint64_t word) {
   struct shmx_cell *cell;
-  shmx_short_find(hold->dict, key, bucket, &cell);
+  uint32_t number = shmx_short_find(hold->dict, key, bucket, &cell);
   if (cell == NULL) return false;
   _Atomic uint64_t *words = cell->words;
-  uint64_t at = SHMX_CELL_HEAD + shmx_words_of(key->length);
-  if (at == SHMX_CELL_WORDS || ((shmx_load(&words[0]) >> 40) & 0x7f) != item->tag ||
-      shmx_load(&words[2]) != 0 || shmx_load(&words[3]) != shmx_pair(item->length, item->flags))
+  uint64_t at = SHMX_CELL_HEAD + shmx_words_of(key->length), head = shmx_load(&words[0]);
+  if (at == SHMX_CELL_WORDS || ((head >> 40) & 0x7f) != item->tag || shmx_load(&words[2]) != 0 ||
+      shmx_load(&words[3]) != shmx_pair(item->length, item->flags))
     return false;
+  if (!(head & SHMX_REFERENCED)) shmx_mark(hold->dict, number);
   atomic_store_explicit(&words[at], word, memory_order_release);
   return true;
 }
@@ -147,10 +148,9 @@ int shmx_dict_cas(shmx_dict *dict, const shmx_dict_key *key, const shmx_dict_ite
 
 /* ---- deleting ---- */
 
-/* A task to make a value stays its owner's. */
 static int try_delete(struct shmx_hold *hold, struct shmx_attempt *attempt) {
   const struct shmx_entry *entry = &attempt->place.entry;
-  if (entry->cell == 0 || shmx_entry_kind(entry) == SHMX_PENDING) return -ENOENT;
+  if (entry->cell == 0) return -ENOENT;
   bool lives = shmx_entry_lives(entry);
   shmx_entry_put(hold, &attempt->place, NULL);
   return lives ? 0 : -ENOENT;

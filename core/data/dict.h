@@ -13,6 +13,12 @@
  * memory says what cannot be. EFAULT: it is gone. Any function but open and close may return these
  * four.
  *
+ * If there is no room, entries are evicted: first those that have expired, then those that no
+ * operation has used lately (CLOCK). Every function that takes a key uses its entry, but for
+ * shmx_dict_ttl, as in ngx.shared.DICT and Redis. An operation never evicts the entry that it works
+ * on, neither in the key's shard nor in others: if nothing else may go, it returns ENOSPC, and the
+ * old value stays. A push may evict other entries.
+ *
  * Times to live are nanoseconds, and go on while the machine sleeps (CLOCK_BOOTTIME).
  */
 #ifndef SHMX_DATA_DICT_H
@@ -98,9 +104,9 @@ static inline uint64_t shmx_dict_limit(const shmx_dict *dict) {
 /* ---- values ---- */
 
 /*
- * Copies a value into a buffer of `room` bytes; item->data is the buffer. What was read last is
- * evicted last. Errors: ENOENT (there is none, or it has expired); EMSGSIZE (item->length says how
- * long it is); EPROTOTYPE (it is a list of item->count elements); EINVAL (no such key can be).
+ * Copies a value into a buffer of `room` bytes; item->data is the buffer. Errors: ENOENT (there is
+ * none, or it has expired); EMSGSIZE (item->length says how long it is); EPROTOTYPE (it is a list
+ * of item->count elements); EINVAL (no such key can be).
  */
 SHMX_API int shmx_dict_get(shmx_dict *dict, const shmx_dict_key *key, void *buffer, size_t room,
                            shmx_dict_item *item);
@@ -185,26 +191,54 @@ SHMX_API int shmx_dict_pop_same(shmx_dict *dict, const shmx_dict_key *key, int e
 /* Errors: ENOENT; EPROTOTYPE (no list). */
 SHMX_API int shmx_dict_count(shmx_dict *dict, const shmx_dict_key *key, uint64_t *count);
 
-/* ---- a value that is made by one while others wait for it ---- */
+/* ---- a value that one thread makes while others wait for it ---- */
+
+/* One fetch of a key. All zero but `stale` before the first shmx_dict_fetch_begin; if the value is
+ * to be made, it stays where it is until shmx_dict_fetch_end, and so do the dict and the key's
+ * bytes. */
+typedef struct shmx_dict_fetch {
+  int64_t stale;  /* how long after its expiry, in nanoseconds, the old value may be received */
+  bool ours;      /* received: the value is to be made by this thread */
+  bool recursive; /* received with EDEADLK: this thread makes it already */
+  uint32_t maker; /* received with ETIMEDOUT and EDEADLK: the process that makes it; or 0 */
+  /* The rest is the functions'. */
+  shmx_dict *dict; /* NULL: nothing is to be ended */
+  shmx_dict_key key;
+  struct shmx_dict_fetch *outer; /* what this thread made before */
+  uint64_t owner, label;         /* of the wait: data/cycle.h */
+} shmx_dict_fetch;
 
 /*
- * Gets a value, or the task to make it. Where another makes it, waits for that until the deadline
- * (os/clock.h); whoever dies with the task, or gives it up, leaves it to the next.
+ * Gets a value, or the task to make it. If another thread makes it, and the old value expired no
+ * longer than fetch->stale ago, gets the old value: item->expiry tells. Otherwise waits until the
+ * deadline (os/clock.h) for the new value, and for the task: if the thread that has it dies or
+ * gives it up, one of the waiters receives it.
  *
- * ours    receives whether the value is to be made: then shmx_dict_fetch_end is to be called
- * Errors: as shmx_dict_get but ENOENT; ETIMEDOUT; EDEADLK (this thread has the task already);
- *   ENOSPC.
+ * The old value stays until the new one is stored: shmx_dict_get_stale reads it. A task is never
+ * evicted while its thread lives; only the functions below end it. If another stores a value
+ * meanwhile, waiters get that value. Deleting the key, or flush_all, ends the old value, and not
+ * the task.
+ *
+ * After ETIMEDOUT and EINTR, the same `fetch` may wait on. Errors: as shmx_dict_get but ENOENT;
+ * ETIMEDOUT; ENOSPC; EINVAL (also for a fetch that is not ended); EDEADLK: this thread makes the
+ * value already, or the thread that makes it waits, perhaps by way of others, for a value that this
+ * thread makes.
  */
-SHMX_API int shmx_dict_fetch_begin(shmx_dict *dict, const shmx_dict_key *key, void *buffer,
-                                   size_t room, shmx_dict_item *item, bool *ours, int64_t deadline);
+SHMX_API int shmx_dict_fetch_begin(shmx_dict *dict, const shmx_dict_key *key,
+                                   shmx_dict_fetch *fetch, void *buffer, size_t room,
+                                   shmx_dict_item *item, int64_t deadline);
 
 /*
- * Stores the value that was made and wakes those who wait for it; or, with NULL, gives up. Errors:
- * as shmx_dict_set; EEXIST: somebody has stored another meanwhile, which stays.
+ * Stores the value that was made and wakes those who wait for it; or, with NULL, gives up. Ends the
+ * task whatever it returns, but for EINTR. Errors: as shmx_dict_set; EEXIST: another has stored a
+ * value meanwhile, which stays.
  */
-SHMX_API int shmx_dict_fetch_end(shmx_dict *dict, const shmx_dict_key *key,
-                                 const shmx_dict_item *item, int64_t ttl, uint32_t mode,
-                                 bool *forcible);
+SHMX_API int shmx_dict_fetch_end(shmx_dict_fetch *fetch, const shmx_dict_item *item, int64_t ttl,
+                                 uint32_t mode, bool *forcible);
+
+/* Forgets the fetch without touching the dict, whose memory may be gone: others get the task when
+ * this thread ends. Nothing, if it was ended. */
+SHMX_API void shmx_dict_fetch_abandon(shmx_dict_fetch *fetch);
 
 /* ---- all of them ---- */
 

@@ -17,7 +17,8 @@ int shmx_entry_build(struct shmx_hold *hold, uint32_t first, const struct shmx_n
     return -EBADMSG;
   _Atomic uint64_t *words = shmx_cell_at(dict, first)->words;
   /* Over all but `more`, which still links the free cells. */
-  uint64_t head = type_of(new->key, new->tag) | (uint64_t) new->key->length << 48;
+  uint64_t head = type_of(new->key, new->tag) | (uint64_t) new->key->length << 48 |
+                  (new->marked ? SHMX_MARK : 0);
   atomic_store_explicit((_Atomic uint32_t *)(void *)&words[0] + 1, shmx_high(head),
                         memory_order_relaxed);
   shmx_store(&words[1], shmx_pair(next, cursor.cell));
@@ -97,7 +98,8 @@ void shmx_entry_put(struct shmx_hold *hold, const struct shmx_place *place,
   change_counts(hold, (built->cells != 0) - is_old, built->cells, frees ? shmx_entry_cells(old) : 0,
                 built->payload - (frees ? shmx_entry_payload(old) : 0));
   shmx_shard_commit(hold);
-  if (is_old && shmx_entry_kind(old) == SHMX_PENDING) hold->made = true;
+  bool ends_task = is_old && shmx_entry_kind(old) == SHMX_PENDING;
+  if (ends_task || (built->cells != 0 && shmx_event_has_sleepers(&shard->made))) hold->made = true;
 }
 
 /* ---- without cells ---- */
@@ -133,7 +135,11 @@ bool shmx_entry_rewrite(struct shmx_hold *hold, const struct shmx_place *place,
   const uint64_t heads[] = {(old->words[0] & ~(UINT64_C(0x7f) << 40)) | (uint64_t) new->tag << 40,
                             old->words[1], (uint64_t) new->expiry,
                             shmx_pair(shmx_low(old->words[3]), new->flags)};
-  if (heads[2] != old->words[2]) shmx_expiry_note(hold, new->expiry);
+  if (heads[2] != old->words[2]) {
+    shmx_expiry_note(hold, new->expiry);
+    /* It may have expired before, and somebody may wait for it. */
+    hold->made |= shmx_event_has_sleepers(&hold->shard->made);
+  }
   for (int i = 0; i < SHMX_CELL_HEAD; i++)
     if (heads[i] != old->words[i]) shmx_shard_change(hold, &words[i], heads[i]);
   struct shmx_cursor cursor = shmx_entry_value(hold->dict, old);

@@ -22,6 +22,7 @@ struct shmx_new {
   const void *data;
   uint32_t length, tag, flags, kind;
   int64_t expiry;
+  bool marked; /* CLOCK's mark */
 };
 
 static inline int shmx_place_load(const shmx_dict *dict, struct shmx_place *place, uint32_t cell) {
@@ -124,10 +125,9 @@ static inline bool shmx_entry_has(const shmx_dict *dict, const struct shmx_entry
   return cursor.cell != 0 && shmx_payload_is(dict, &cursor, item->data, item->length);
 }
 
-/* A live value or list: neither pending nor expired? */
+/* A value or a list that has not expired? */
 static inline bool shmx_entry_lives(const struct shmx_entry *entry) {
-  return entry->cell != 0 && shmx_entry_kind(entry) != SHMX_PENDING &&
-         !shmx_has_expired(shmx_entry_expiry(entry));
+  return entry->cell != 0 && !shmx_has_expired(shmx_entry_expiry(entry));
 }
 
 /* An entry that was built of the first free cells, which nobody sees yet. */

@@ -43,6 +43,7 @@ static int push_first(struct shmx_hold *hold, struct pushing *pushing) {
   if (status == 0)
     status = shmx_entry_build(hold, shmx_low(shmx_load(&hold->shard->free)), &element, 0, &one);
   if (status != 0) return status;
+  list.marked = shmx_attempt_marks(hold, place);
   value[0] = shmx_pair(one.first, one.first);
   status = shmx_entry_build(hold, one.rest, &list, next, &built);
   if (status != 0) return status;
@@ -199,6 +200,7 @@ int shmx_dict_count(shmx_dict *dict, const shmx_dict_key *key, uint64_t *count) 
   bool is_value = status == 0 || status == -EMSGSIZE;
   if (!is_value && status != -EPROTOTYPE) return status;
   if (shmx_has_expired(item.expiry)) return -ENOENT;
+  shmx_mark(dict, entry.cell);
   if (is_value) return -EPROTOTYPE;
   *count = item.count;
   return 0;

@@ -122,6 +122,7 @@ int shmx_pool_take(struct shmx_hold *hold, uint64_t count) {
 int shmx_pool_give(struct shmx_hold *hold, uint64_t count, bool waits) {
   uint32_t last, rest;
   count = walk(hold->dict, shmx_low(shmx_load(&hold->shard->free)), count, &last, &rest);
+  hold->steps += count;
   int status = count != 0 ? enter(hold, waits) : 0;
   if (count == 0 || status != 0) return status;
   move(hold, &hold->shard->free, &hold->dict->memory->free, count, last, rest);

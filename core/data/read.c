@@ -27,7 +27,7 @@ static int look(const shmx_dict *dict, const shmx_dict_key *key, struct shmx_pla
   const struct shmx_entry *entry = &place->entry;
   int status = shmx_entry_find(dict, key, place);
   if (status != 0) return status;
-  if (entry->cell == 0 || shmx_entry_kind(entry) == SHMX_PENDING) return -ENOENT;
+  if (entry->cell == 0) return -ENOENT;
   describe(dict, entry, buffer, item);
   if (shmx_entry_kind(entry) == SHMX_LIST) return -EPROTOTYPE;
   if (item->length > room) return -EMSGSIZE;
@@ -87,10 +87,8 @@ static __attribute__((noinline)) int missed(shmx_dict *dict) {
   return -ENOENT;
 }
 
-/* Where it was is another's by now, perhaps: see data/cells.h. */
-static inline void mark(shmx_dict *dict, uint32_t cell, uint64_t head) {
-  if (!(head & SHMX_REFERENCED))
-    atomic_store_explicit(shmx_referenced(dict, cell), 1, memory_order_relaxed);
+static inline void hit(shmx_dict *dict, uint32_t cell, uint64_t head) {
+  if (!(head & SHMX_REFERENCED)) shmx_mark(dict, cell);
   if (++dict->hits == READS) shmx_dict_add_reads(dict);
 }
 
@@ -134,7 +132,7 @@ static inline int get_short(shmx_dict *dict, const shmx_dict_key *key, void *buf
   int status = look_short(dict, key, bucket, buffer, room, item, &cell, &head);
   if (status == 1 || !shmx_shard_same(shard, sequence)) return 1;
   if (__builtin_expect(status != 0 || shmx_has_expired(item->expiry), 0)) return missed(dict);
-  mark(dict, cell, head);
+  hit(dict, cell, head);
   return 0;
 }
 
@@ -143,9 +141,10 @@ int shmx_dict_get_stale(shmx_dict *dict, const shmx_dict_key *key, void *buffer,
   struct shmx_entry entry;
   int status = shmx_dict_read(dict, key, buffer, room, item, &entry);
   if (status == -ENOENT) return missed(dict);
+  if (status == -EMSGSIZE || status == -EPROTOTYPE) shmx_mark(dict, entry.cell);
   if (status != 0) return status;
   *stale = shmx_has_expired(item->expiry);
-  mark(dict, entry.cell, entry.words[0]);
+  hit(dict, entry.cell, entry.words[0]);
   return 0;
 }
 
@@ -156,7 +155,10 @@ static __attribute__((noinline)) int get_at_length(shmx_dict *dict, const shmx_d
   int status = shmx_dict_read(dict, key, buffer, room, item, &entry);
   bool is_there = status == 0 || status == -EMSGSIZE || status == -EPROTOTYPE;
   if (status == -ENOENT || (is_there && shmx_has_expired(item->expiry))) return missed(dict);
-  if (status == 0) mark(dict, entry.cell, entry.words[0]);
+  if (status == 0)
+    hit(dict, entry.cell, entry.words[0]);
+  else if (is_there)
+    shmx_mark(dict, entry.cell);
   return status;
 }
 

@@ -12,7 +12,9 @@ struct shmx_attempt {
   const shmx_dict_key *key;
   uint32_t mode;
   uint64_t need;           /* cells */
+  uint64_t steps;          /* as a hold's, in all shards */
   bool *forcible;          /* or NULL */
+  bool keeps_old;          /* the entry stays also if it has expired */
   struct shmx_place place; /* where the key is, or would be */
 };
 
@@ -38,6 +40,9 @@ static inline void shmx_prefetch(const shmx_dict *dict, uint32_t bucket) {
   uint32_t first = shmx_bucket_first(dict, bucket);
   if (shmx_is_cell(dict, first)) __builtin_prefetch(shmx_cell_at(dict, first), 1);
 }
+
+/* Does what is put in this place begin with CLOCK's mark? */
+bool shmx_attempt_marks(const struct shmx_hold *hold, const struct shmx_place *place);
 
 /* Puts what is new in the attempt's place. */
 int shmx_attempt_put(struct shmx_hold *hold, struct shmx_attempt *attempt,
@@ -65,12 +70,9 @@ int64_t shmx_evict_bucket(struct shmx_hold *hold, uint32_t bucket, int64_t now, 
  * entries it was; or -EBADMSG. */
 int64_t shmx_evict_expired(struct shmx_hold *hold, uint64_t count, uint32_t buckets);
 
-/* Removes entries of the shard until `count` cells are free, or nothing is left that may go. 0 or
- * -EBADMSG. */
+/* Removes entries of the shard until `count` cells are free, or nothing is left that may go: never
+ * hold->spare. 0 or -EBADMSG. */
 int shmx_evict(struct shmx_hold *hold, uint64_t count, bool safe, bool *forcible);
-
-/* Removes the tasks of the dead in a bucket: fetch.c. How many it was; or -EBADMSG. */
-int64_t shmx_fetch_bury(struct shmx_hold *hold, uint32_t bucket);
 
 static inline uint64_t shmx_free_cells(const struct shmx_hold *hold) {
   return shmx_high(shmx_load(&hold->shard->free));

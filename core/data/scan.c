@@ -2,6 +2,7 @@
 #include "data/batch.h"
 #include "data/read.h"
 #include "data/room.h"
+#include "data/task.h"
 #include "sync/spin.h"
 
 enum { CHUNK = 64 /* buckets, with the lock of their shard */ };
@@ -91,7 +92,7 @@ static int expire_bucket(struct shmx_hold *hold, uint32_t bucket, shmx_dict_walk
   int status = shmx_place_first(hold->dict, &place);
   for (; status == 1; status = shmx_place_next(hold->dict, &place))
     if (shmx_entry_kind(&place.entry) != SHMX_PENDING)
-      shmx_store(&shmx_cell_at(hold->dict, place.entry.cell)->words[2], 1);
+      shmx_store(&shmx_cell_at(hold->dict, place.entry.cell)->words[2], SHMX_FLUSHED);
   return status == 0 ? shmx_dict_meet(hold->dict, walk, place.hops) : status;
 }
 
@@ -104,7 +105,7 @@ int shmx_dict_flush_all(shmx_dict *dict) {
     uint32_t number = bucket >> dict->shard_shift;
     int status = shmx_shard_enter(&hold, dict, number);
     if (status != 0) return status;
-    shmx_expiry_note(&hold, 1);
+    shmx_expiry_note(&hold, SHMX_FLUSHED);
     for (int i = 0; i < CHUNK && bucket >> dict->shard_shift == number && status == 0; i++)
       status = expire_bucket(&hold, bucket++, &walk);
     shmx_shard_leave(&hold);
@@ -135,11 +136,10 @@ static int flush_bucket(struct shmx_hold *hold, uint32_t bucket, int64_t now,
                         struct flushing *flushing) {
   int status = meet_bucket(hold->dict, bucket, flushing);
   if (status != 0) return status;
-  int64_t freed = shmx_evict_bucket(hold, bucket, now, flushing->most - flushing->count);
-  if (freed < 0) return (int)freed;
-  flushing->count += (uint64_t)freed;
-  if (flushing->tasks > TASKS_MAX) return 0;
-  freed = shmx_fetch_bury(hold, bucket);
+  int64_t freed = flushing->tasks <= TASKS_MAX ? shmx_task_bury(hold, bucket) : 0;
+  if (freed >= 0)
+    freed = shmx_evict_bucket(hold, bucket, now, flushing->most - flushing->count);
+  if (freed > 0) flushing->count += (uint64_t)freed;
   return freed < 0 ? (int)freed : 0;
 }
 

@@ -21,6 +21,11 @@ struct shmx_hold {
   uint32_t changes; /* in the log, not committed yet */
   uint32_t frozen;  /* with -ERESTART: the shard that has to be settled first */
   bool made;        /* whoever waits for a value that is made is to look again */
+  bool forced;      /* an entry was evicted that had not expired */
+  uint32_t spare;   /* the cell of the entry that the operation works on: CLOCK never evicts it */
+  uint32_t old;     /* the cell of an expired value that the operation keeps; or 0 */
+  shmx_task living; /* an owner of tasks that was found alive */
+  uint64_t steps;   /* entries, buckets and free cells that were visited to make room */
 };
 
 /* How long to wait for others who are in a shard for microseconds. */

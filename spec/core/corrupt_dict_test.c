@@ -328,12 +328,15 @@ static void test_cells_in_a_ring_are_no_more_than_there_are(void **state) {
 static void change_owner(int unused) {
   (void)unused;
   begin_scene();
-  write_at(word_of(cell_of_key(7), SHMX_CELL_HEAD), UINT64_C(1) << 63, 8);
+  shmx_dict_key key = toy_key(7);
+  struct shmx_place task = {.bucket = shmx_bucket_of(&scene.dict, &key)};
+  EXPECT(shmx_task_find(&scene.dict, &key, &task) == 0);
+  write_at(place_of(&scene, shmx_task_words(&scene.dict, &task.entry).owner), UINT64_C(1) << 63, 8);
   world.peer = count_on;
   EXPECT(toys_run(&all, FETCH, TIMEOUT, 7) == -ETIMEDOUT);
   EXPECT(toys_run(&all, FETCH, 0, 7) == -ETIMEDOUT);
   world.peer = keep_silent; /* the last of them is dead, too */
-  EXPECT(toys_run(&all, FETCH, 0, 7) == 0 && all.making);
+  EXPECT(toys_run(&all, FETCH, 0, 7) == 0 && all.fetch.ours);
   end_scene();
 }
 

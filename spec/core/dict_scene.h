@@ -8,7 +8,7 @@
 #include "dict_toys.h"
 #include "hostile.h"
 
-#include "data/entry.h"
+#include "data/task.h"
 
 /* A dict whose end is that of its pages, with guards around these; what its memory was when all was
  * well. */
@@ -32,9 +32,8 @@ static inline void scene_reset(struct scene *scene) {
 static inline void give_task(const shmx_dict *dict, unsigned number, shmx_task owner) {
   shmx_dict_key key = toy_key(number);
   struct shmx_place place = {.bucket = shmx_bucket_of(dict, &key)};
-  TOY_EXPECT(shmx_entry_find(dict, &key, &place) == 0 && place.entry.cell != 0);
-  _Atomic uint64_t *words = shmx_cell_at(dict, place.entry.cell)->words;
-  shmx_store(&words[SHMX_CELL_HEAD + shmx_words_of(key.length)], owner);
+  TOY_EXPECT(shmx_task_find(dict, &key, &place) == 0 && place.entry.cell != 0);
+  shmx_store(shmx_task_words(dict, &place.entry).owner, owner);
 }
 
 /* Nearly full; of everything something is there, also a list that was removed and tasks of others.
@@ -56,9 +55,9 @@ static inline void use_a_little(struct scene *scene) {
     TOY_EXPECT(i >= 4 || toys_run(&all, PUSH, 0, 4 + 8 * i) == 0);
   }
   TOY_EXPECT(toys_run(&all, DELETE, 0, 7) == 0);
-  TOY_EXPECT(toys_run(&all, FETCH, 0, 7) == 0 && all.making);
+  TOY_EXPECT(toys_run(&all, FETCH, 0, 7) == 0 && all.fetch.ours);
   give_task(&all.dict, 7, (shmx_task)getppid()); /* who lives */
-  TOY_EXPECT(toys_run(&all, FETCH, 0, 6) == 0 && all.making);
+  TOY_EXPECT(toys_run(&all, FETCH, 0, 6) == 0 && all.fetch.ours);
   give_task(&all.dict, 6, 0x3ffffffe); /* nobody */
   toys_end(&all);
 }

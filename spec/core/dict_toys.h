@@ -11,8 +11,8 @@ struct toys {
   unsigned char *memory;
   uint64_t size;
   shmx_dict dict;
-  shmx_dict_walk walk;
-  bool making; /* it has begun to fetch */
+  shmx_dict_walk walk; /* of scans */
+  shmx_dict_fetch fetch;
 };
 
 static inline void toys_begin(struct toys *all, void *memory, uint64_t size) {
@@ -23,6 +23,7 @@ static inline void toys_begin(struct toys *all, void *memory, uint64_t size) {
 }
 
 static inline void toys_end(struct toys *all) {
+  shmx_dict_fetch_abandon(&all->fetch);
   shmx_dict_close(&all->dict);
 }
 
@@ -197,17 +198,18 @@ static inline int op_fetch(struct toys *all, int64_t deadline, unsigned argument
   shmx_dict_item item;
   size_t room = room_for(argument / 8);
   unsigned char *buffer = buffer_of(room);
-  int status = shmx_dict_fetch_begin(&all->dict, &key, buffer, room, &item, &all->making, deadline);
-  if (!all->making) expect_item(&item, status, room);
+  if (all->fetch.dict != NULL) shmx_dict_fetch_abandon(&all->fetch); /* the task stays */
+  all->fetch.stale = argument & 64 ? SHMX_SECOND : 0;
+  int status = shmx_dict_fetch_begin(&all->dict, &key, &all->fetch, buffer, room, &item, deadline);
+  if (!all->fetch.ours) expect_item(&item, status, room);
   return status;
 }
 
 static inline int op_fetch_end(struct toys *all, int64_t deadline, unsigned argument) {
-  shmx_dict_key key = toy_key(argument);
   shmx_dict_item item = toy_item(all, argument / 8);
   bool forcible;
   int64_t ttl = deadline == 0 ? 0 : SHMX_SECOND / 500;
-  return shmx_dict_fetch_end(&all->dict, &key, argument & 64 ? NULL : &item, ttl,
+  return shmx_dict_fetch_end(&all->fetch, argument & 64 ? NULL : &item, ttl,
                              argument & 128 ? SHMX_DICT_SAFE : 0, &forcible);
 }
 

@@ -17,6 +17,7 @@ static struct {
   char before[TEXT], then[TEXT]; /* what there is of the key, as text */
   bool known;                    /* what it is then */
   bool evicts;                   /* others may go */
+  bool old_stays;                /* of the key there is always a value, perhaps an expired one */
 } plan;
 
 static const char *long_text(char letter, size_t length) {
@@ -105,7 +106,7 @@ static void prepare_size(uint64_t size) {
   watched.size = size;
   memory[0] = 1; /* the seed: the same way each time */
   shmx_dict_open(&dict, memory, size);
-  plan.evicts = false;
+  plan.evicts = plan.old_stays = false;
   for (int i = 0; i < OTHERS; i++)
     CHECK(set_text(&dict, other_name(i), other_value(i), 0, 0) == 0);
 }
@@ -156,15 +157,48 @@ static void prepare_last_of_list(void) {
   ready();
 }
 
-/* No cell is free. */
-static void prepare_full(void) {
-  prepare_size(SMALL);
+/* No cell is free then, and CLOCK has just passed all entries. */
+static void fill_up(void) {
   uint64_t free;
-  for (int i = 0; i < 300; i++)
-    set_text(&dict, filling_name(i), "", 0, SHMX_DICT_SAFE);
+  for (int i = 0; set_text(&dict, filling_name(i), "", 0, SHMX_DICT_SAFE) == 0; i++)
+    continue;
   CHECK(shmx_dict_free_space(&dict, &free) == 0 && free == 0);
+  for (uint32_t cell = 1; cell <= dict.cells; cell++)
+    *shmx_referenced(&dict, cell) = 0;
   plan.evicts = true;
   ready();
+}
+
+static void prepare_full(void) {
+  prepare_size(SMALL);
+  fill_up();
+}
+
+/* The same, and the key has a value, or a list. */
+static void prepare_full_with_value(void) {
+  prepare_word();
+  fill_up();
+}
+
+static void prepare_full_with_list(void) {
+  prepare_list();
+  fill_up();
+}
+
+static void set_expired(void) {
+  CHECK(set_text(&dict, "k", "an old value, expired", 1, 0) == 0);
+  plan.old_stays = true;
+  ready();
+}
+
+static void prepare_expired(void) {
+  prepare_size(SMALL);
+  set_expired();
+}
+
+static void prepare_full_with_expired(void) {
+  prepare_full();
+  set_expired();
 }
 
 static uint32_t shard_of(const char *name) {
@@ -197,9 +231,7 @@ static void prepare_full_elsewhere(void) {
     const char *value = long_text('e', (size_t)length);
     status = set_text(&dict, name_elsewhere(number), value, 0, SHMX_DICT_SAFE);
   }
-  uint64_t free;
-  CHECK(shmx_dict_free_space(&dict, &free) == 0 && free == 0);
-  ready();
+  fill_up();
 }
 
 /* The pool has cells that were used. */
@@ -242,6 +274,8 @@ DO(set_long, set_text(&dict, "k", long_text('n', 150), 0, 0))
 DO(set_word, set_text(&dict, "k", "newvalue", 0, 0))
 DO(set_words, set_text(&dict, "k", "a new value of other words", 0, 0))
 DO(set_more, set_text(&dict, "k", long_text('n', 1000), 0, 0))
+DO(replace, set_text(&dict, "k", long_text('n', 1000), 0, SHMX_DICT_REPLACE))
+DO(push_long, push_text(&dict, "k", long_text('p', 900), SHMX_DICT_LEFT, NULL))
 DO(set_elsewhere, set_text(&dict, name_elsewhere(0), long_text('e', 300), 0, 0))
 DO(set_for_a_time, set_text(&dict, "k", long_text('n', 150), SHMX_SECOND * 100, 0))
 DO(delete_it, delete_text(&dict, "k"))
@@ -283,20 +317,37 @@ static void look(void) {
   get_status(&dict, "k");
 }
 
-static int begin_task(bool *ours) {
+static int begin_task(shmx_dict_fetch *fetch) {
   shmx_dict_key key = text_key("k");
   shmx_dict_item item;
   char buffer[TEXT];
-  return shmx_dict_fetch_begin(&dict, &key, buffer, sizeof buffer, &item, ours,
+  *fetch = (shmx_dict_fetch){0};
+  return shmx_dict_fetch_begin(&dict, &key, fetch, buffer, sizeof buffer, &item,
                                in_ms(longest_wait()));
 }
 
 static void fetch(void) {
-  bool ours;
-  shmx_dict_key key = text_key("k");
+  shmx_dict_fetch fetch;
   shmx_dict_item item = text_item("what was made");
-  EXPECT(begin_task(&ours) == 0 && ours);
-  EXPECT(shmx_dict_fetch_end(&dict, &key, &item, 0, 0, NULL) == 0);
+  EXPECT(begin_task(&fetch) == 0 && fetch.ours);
+  EXPECT(shmx_dict_fetch_end(&fetch, &item, 0, 0, NULL) == 0);
+}
+
+static void fetch_in_vain(void) {
+  shmx_dict_fetch fetch;
+  EXPECT(begin_task(&fetch) == 0 && fetch.ours);
+  EXPECT(shmx_dict_fetch_end(&fetch, NULL, 0, 0, NULL) == 0);
+}
+
+/* A process has begun to make the value, and died. */
+static void prepare_dead_maker(void) {
+  prepare_expired();
+  fflush(stdout);
+  pid_t child = fork();
+  shmx_dict_fetch fetch;
+  if (child == 0) _exit(begin_task(&fetch) == 0 && fetch.ours ? 0 : 1);
+  int status;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
 /* ---- who died within a change, and has left it to others ---- */
@@ -357,7 +408,7 @@ static void all_goes_on(void) {
   static const char *const texts[] = {"short", "a text that is longer than one cell has room for"};
   int64_t start = shmx_clock_now(), sum;
   char text[4096];
-  bool ours;
+  shmx_dict_fetch fetch;
   for (int i = 0; i < 2; i++) {
     CHECK(set_text(&dict, "k", texts[i], 0, 0) == 0);
     CHECK(is_text(&dict, "k", texts[i]));
@@ -367,9 +418,8 @@ static void all_goes_on(void) {
   CHECK(delete_text(&dict, "k") == 0);
   CHECK(push_text(&dict, "k", "x", 0, NULL) == 0);
   CHECK(pop_text(&dict, "k", 0, text) == 1);
-  CHECK(begin_task(&ours) == 0 && ours);
-  shmx_dict_key key = text_key("k");
-  CHECK(shmx_dict_fetch_end(&dict, &key, NULL, 0, 0, NULL) == 0);
+  CHECK(begin_task(&fetch) == 0 && fetch.ours);
+  CHECK(shmx_dict_fetch_end(&fetch, NULL, 0, 0, NULL) == 0);
   CHECK(in_time(start));
 }
 
@@ -381,6 +431,16 @@ static void all_is_free(void) {
   CHECK(shmx_dict_stat(&dict, &status) == 0);
   CHECK(status.free == status.room && status.used == 0 && status.payload == 0);
   CHECK(what_is_wrong(&dict) == NULL);
+}
+
+static void check_old(void) {
+  shmx_dict_key key = text_key("k");
+  shmx_dict_item item;
+  char buffer[TEXT];
+  bool stale;
+  CHECK(shmx_dict_get_stale(&dict, &key, buffer, sizeof buffer, &item, &stale) == 0);
+  const char *text = stale ? "an old value, expired" : "what was made";
+  CHECK(item.length == strlen(text) && memcmp(buffer, text, item.length) == 0);
 }
 
 static void check(void) {
@@ -395,6 +455,7 @@ static void check(void) {
     dprintf(STDERR_FILENO, "before: %s\nthen: %s\nfound: %s\n", plan.before, plan.then, text);
   CHECK(done || (!stepped.done && strcmp(text, plan.before) == 0));
   check_others();
+  if (plan.old_stays) check_old();
   const char *wrong = what_is_wrong(&dict);
   if (wrong != NULL) dprintf(STDERR_FILENO, "%s\n", wrong);
   CHECK(wrong == NULL);
@@ -429,7 +490,13 @@ static const struct deed deeds[] = {
     {"dict: pop right", prepare_list, NULL, pop_right, NULL, check, false},
     {"dict: pop the last", prepare_last_of_list, NULL, pop_left, NULL, check, false},
     {"dict: flush", prepare_only_list, NULL, flush, NULL, check, false},
+    {"dict: replace, evicting", prepare_full_with_value, NULL, replace, NULL, check, false},
+    {"dict: push, evicting", prepare_full_with_list, NULL, push_long, NULL, check, false},
     {"dict: fetch", prepare_none, NULL, fetch, NULL, check, false},
+    {"dict: fetch what has expired", prepare_expired, NULL, fetch, NULL, check, false},
+    {"dict: fetch it, evicting", prepare_full_with_expired, NULL, fetch, NULL, check, false},
+    {"dict: fetch it, in vain", prepare_expired, NULL, fetch_in_vain, NULL, check, false},
+    {"dict: fetch it, after a dead", prepare_dead_maker, NULL, fetch, NULL, check, false},
     {"dict: get what a dead has committed", prepare_dead_changer, NULL, look, NULL, check, false},
     {"dict: delete it", prepare_dead_changer, NULL, delete_it, NULL, check, false},
     {"dict: get it, with the pool", prepare_dead_mover, NULL, look, NULL, check, false},

@@ -66,14 +66,15 @@ static void make(shmx_dict *dict, int64_t number) {
   _Alignas(8) unsigned char buffer[LONGEST_TOLD];
   shmx_dict_key key = key_of(&number);
   shmx_dict_item item;
-  bool ours;
-  EXPECT(shmx_dict_fetch_begin(dict, &key, buffer, sizeof buffer, &item, &ours, SHMX_FOREVER) == 0);
-  if (!ours) {
+  shmx_dict_fetch fetch = {0};
+  EXPECT(shmx_dict_fetch_begin(dict, &key, &fetch, buffer, sizeof buffer, &item, SHMX_FOREVER) ==
+         0);
+  if (!fetch.ours) {
     expect_whole(&item);
     return;
   }
   item = new_item(buffer);
-  int status = shmx_dict_fetch_end(dict, &key, &item, 0, 0, NULL);
+  int status = shmx_dict_fetch_end(&fetch, &item, 0, 0, NULL);
   EXPECT(status == 0 || status == -EEXIST);
 }
 

@@ -88,7 +88,8 @@ static void use_value(void) {
   int64_t number = chance(KEYS_IN_USE);
   shmx_dict_key key = number_key(&number);
   shmx_dict_item item;
-  bool forcible, ours;
+  bool forcible;
+  shmx_dict_fetch fetch = {0};
   int status;
   switch (chance(8)) {
   case 0:
@@ -103,12 +104,12 @@ static void use_value(void) {
     shared->evicted += forcible;
     break;
   case 3: /* who waits for a value sleeps up to a slice: this is not timed */
-    status = shmx_dict_fetch_begin(&dict, &key, buffer, sizeof buffer, &item, &ours, in_ms(5000));
+    status = shmx_dict_fetch_begin(&dict, &key, &fetch, buffer, sizeof buffer, &item, in_ms(5000));
     EXPECT(status == 0);
-    if (!ours) EXPECT(is_whole(buffer, &item, (uint32_t)number));
-    if (!ours) break;
+    if (!fetch.ours) EXPECT(is_whole(buffer, &item, (uint32_t)number));
+    if (!fetch.ours) break;
     item = make_value((uint32_t)number);
-    status = TIMED(shmx_dict_fetch_end(&dict, &key, &item, 0, 0, NULL));
+    status = TIMED(shmx_dict_fetch_end(&fetch, &item, 0, 0, NULL));
     EXPECT(status == 0 || status == -EEXIST);
     shared->made++;
     break;
