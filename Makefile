@@ -35,7 +35,7 @@ C_SOURCES = $(CORE_SOURCES) $(LUA_SOURCES) $(SHMLUA_SOURCES) $(EMBED_SOURCES) $(
   $(HOST_SOURCES) $(TEST_SOURCES) $(FUZZ_SOURCES) $(LUA_HOSTS)
 C_HEADERS = $(sort $(wildcard core/*.h core/*/*.h bindings/*/*.h scripts/*/*.h spec/*/*.h))
 LUA_FILES = scripts scripts/shm spec bindings/meta
-PUBLIC_HEADERS = shmx.h base/api.h base/checked.h base/error.h base/kind.h os/clock.h os/object.h \
+PUBLIC_HEADERS = shmx.h base/api.h base/checked.h base/error.h base/facts.h base/kind.h os/clock.h os/object.h \
   os/posix.h os/semaphores.h os/sleepers.h os/system.h sync/barrier.h sync/condition.h sync/holders.h \
   sync/mutex.h sync/rwlock.h \
   sync/semaphore.h sync/waiting.h mem/arena.h mem/atomic.h mem/element.h mem/inspect.h mem/record.h mem/segment.h \

@@ -20,12 +20,13 @@
  * os/system.h     ftok, the list of all segments, the machine's limits
  * os/semaphores.h sets of System V semaphores; os/clock.h: deadlines
  * os/posix.h      what a POSIX object may be called; os/sleepers.h: who sleeps on which memory
- * base/error.h    what a status says
+ * base/error.h    what a status says; base/facts.h: what a call that failed has found
  */
 #ifndef SHMX_H
 #define SHMX_H
 
 #include "base/error.h"
+#include "base/facts.h"
 #include "base/kind.h"
 #include "data/channel.h"
 #include "data/dict.h"

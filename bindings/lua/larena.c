@@ -5,6 +5,7 @@
 #include "lua/ldict.h"
 #include "lua/lelement.h"
 #include "lua/lerror.h"
+#include "lua/lfact.h"
 #include "lua/lfield.h"
 #include "lua/lguard.h"
 #include "lua/llayout.h"
@@ -58,8 +59,7 @@ static struct larena *check(lua_State *L) {
 const char *larena_push_name(lua_State *L, const shmx_arena *arena) {
   const shmx_object *object = &arena->segment.object;
   shmx_name name = {object->backing, object->key, object->id, object->posix};
-  const char *segment = lerror_push_name(L, &name);
-  return luaL_gsub(L, segment, "segment", "arena");
+  return lerror_push_noun(L, "arena", &name);
 }
 
 shmx_arena *larena_check(lua_State *L) {
@@ -71,9 +71,9 @@ shmx_arena *larena_check(lua_State *L) {
 
 /* ---- opening and closing ---- */
 
-static int fail_open(lua_State *L, int status, const shmx_name *name) {
-  const char *thing = luaL_gsub(L, lerror_push_name(L, name), "segment", "arena");
-  return lerror_return(L, status, thing);
+static int fail_open(lua_State *L, const shmx_arena *arena, int status, const shmx_name *name) {
+  const char *thing = lerror_push_noun(L, "arena", name);
+  return lfact_return(L, status, &arena->segment.object.facts, thing);
 }
 
 static size_t check_size(lua_State *L, const shmx_name *name) {
@@ -114,7 +114,7 @@ int larena_open(lua_State *L) {
     lua_gc(L, LUA_GCCOLLECT);
     status = shmx_arena_open(arena, name, size, &options);
   }
-  return status == 0 ? 1 : fail_open(L, status, &name);
+  return status == 0 ? 1 : fail_open(L, arena, status, &name);
 }
 
 static int arena_close(lua_State *L) {
@@ -202,7 +202,7 @@ static int arena_record(lua_State *L) {
 /* ---- the directory ---- */
 
 static int fail(lua_State *L, const shmx_arena *arena, int status) {
-  return lerror_return(L, status, larena_push_name(L, arena));
+  return lfact_return(L, status, &arena->segment.object.facts, larena_push_name(L, arena));
 }
 
 static void push_entry(lua_State *L, const shmx_arena_entry *entry) {

@@ -3,8 +3,10 @@
 #include "lua/larg.h"
 #include "lua/larena.h"
 #include "lua/lerror.h"
+#include "lua/lfact.h"
 #include "lua/lwait.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -78,8 +80,10 @@ void lobject_register(lua_State *L, const struct lobject_type *type, const luaL_
 static const char *check_name(lua_State *L, int index) {
   const char *name = larg_cstring(L, index, "name");
   size_t length = strlen(name);
-  luaL_argcheck(L, length > 0 && length <= SHMX_ARENA_NAME_MAX, index,
-                "the name of an object has 1 to 63 bytes");
+  if (length == 0 || length > SHMX_ARENA_NAME_MAX)
+    luaL_argerror(L, index,
+                  lua_pushfstring(L, "the name of an object has 1 to 63 bytes, and not %d",
+                                  (int)(length < INT_MAX ? length : INT_MAX)));
   return name;
 }
 
@@ -105,27 +109,6 @@ static void keep(lua_State *L, int name) {
   lua_pop(L, 1);
 }
 
-static int fail(lua_State *L, shmx_arena *arena, const char *name, const shmx_kind *kind,
-                int status) {
-  const char *thing = lua_pushfstring(L, "%s \"%s\" of %s", shmx_kind_name(kind->id), name,
-                                      larena_push_name(L, arena));
-  shmx_arena_status space;
-  if (status != -ENOSPC || shmx_arena_stat(arena, &space) != 0)
-    return lerror_return(L, status, thing);
-  if (space.objects == space.entries)
-    lua_pushfstring(L, "%s: the arena has no more than %d objects; remove one", thing,
-                    (int)space.entries);
-  else if (kind->size <= space.largest) /* what was removed and is open has a place, too */
-    lua_pushfstring(L,
-                    "%s: the arena has no more than %d objects, of which %d were removed and are "
-                    "open still; close those",
-                    thing, (int)space.entries, (int)(space.entries - space.objects));
-  else
-    lua_pushfstring(L, "%s of %I bytes has no room: the largest free extent has %I bytes", thing,
-                    (LUAI_UACINT)kind->size, (LUAI_UACINT)space.largest);
-  return lerror_return_message(L, status);
-}
-
 /* What was removed keeps its memory until the garbage that has it open is collected. */
 static int find(lua_State *L, shmx_arena *arena, const char *name, const shmx_kind *kind,
                 struct lobject *self) {
@@ -145,7 +128,7 @@ struct lobject *lobject_open(lua_State *L, shmx_arena *arena, int index, const s
   larena_check(L); /* a finalizer may have closed it */
   int status = find(L, arena, name, kind, self);
   if (status != 0) {
-    fail(L, arena, name, kind, status);
+    lfact_return_object(L, status, &self->object.memory.object.facts, arena, name, kind);
     return NULL;
   }
   self->layout = kind->layout;
@@ -190,6 +173,9 @@ int lobject_return(lua_State *L, struct lobject *self, int status, uint32_t hold
     if (holder == 0) return lerror_return(L, status, thing);
     lua_pushfstring(L, "%s was not to be had in time: %s", thing, push_holder(L, holder));
     return lerror_return_message(L, status);
+  case -EUSERS:
+    return lfact_return(L, status, &self->object.arena->segment.object.facts,
+                        larena_push_name(L, self->object.arena));
   default:
     return lerror_return(L, status, thing);
   }

@@ -5,6 +5,7 @@
 #include "lua/larena.h"
 #include "lua/larg.h"
 #include "lua/lerror.h"
+#include "lua/lfact.h"
 #include "lua/llayout.h"
 #include "lua/lrecord.h"
 #include "lua/lsegment.h"
@@ -18,11 +19,11 @@
 /* ---- segments ---- */
 
 /* The handle is at the top. An address within a page is misuse; else the world has refused. */
-static int finish(lua_State *L, int status, const shmx_name *name) {
+static int finish(lua_State *L, const shmx_segment *segment, int status, const shmx_name *name) {
   if (status == 0) return 1;
   const char *thing = lerror_push_name(L, name);
   return status == -EADDRNOTAVAIL ? lerror_raise(L, status, thing)
-                                  : lerror_return(L, status, thing);
+                                  : lfact_return(L, status, &segment->object.facts, thing);
 }
 
 typedef int make_function(shmx_segment *, shmx_name, size_t, const shmx_options *);
@@ -33,7 +34,8 @@ static int make(lua_State *L, make_function *function) {
     luaL_argerror(L, 1, "an id is given by the system to a segment that exists; use attach");
   size_t size = larg_size(L, 2);
   shmx_options options = larg_options(L, 3, true);
-  return finish(L, function(lsegment_new(L), name, size, &options), &name);
+  shmx_segment *segment = lsegment_new(L);
+  return finish(L, segment, function(segment, name, size, &options), &name);
 }
 
 static int shm_create(lua_State *L) {
@@ -57,13 +59,14 @@ static shmx_name check_findable(lua_State *L) {
 static int shm_attach(lua_State *L) {
   shmx_name name = check_findable(L);
   shmx_options options = larg_options(L, 2, false);
-  return finish(L, shmx_segment_attach(lsegment_new(L), name, &options), &name);
+  shmx_segment *segment = lsegment_new(L);
+  return finish(L, segment, shmx_segment_attach(segment, name, &options), &name);
 }
 
 static int shm_remove(lua_State *L) {
   if (lsegment_test(L, 1) != NULL) return lsegment_remove(L);
   shmx_name name = check_findable(L);
-  return lerror_result(L, shmx_remove(name), lerror_push_name(L, &name));
+  return lsegment_removed(L, shmx_remove(name), &name);
 }
 
 /* ---- the machine ---- */
