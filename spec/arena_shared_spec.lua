@@ -383,7 +383,8 @@ describe("removing", function()
     local used = arena:stat().used
     local new = assert(arena:array("new", "u8", count))
     new:fill(66)
-    refused("the largest free extent of the arena is", "ENOSPC", arena:array("third", "u8", count)) -- the old memory is still there
+    refused("the largest free extent of the arena is", "ENOSPC", arena:array("third", "u8",
+      count)) -- the old memory is still there
     local bytes <close> = assert(shm.attach(name))
     local all = bytes:read()
     assert.is_truthy(all:find(("A"):rep(count), 1, true)) -- not touched

@@ -280,7 +280,8 @@ describe("space", function()
     local a <close> = anonymous()
     for _, count in ipairs { max, max // 8, max // 8 + 1, 1 << 61, 1 << 62, 1 << 32 } do
       refused("^array .* needs .*the largest free extent", "ENOSPC", a:array("x", "f64", count))
-      refused("^record .* needs .*the largest free extent", "ENOSPC", a:array("x", shm.record("Big", { "u8 b[1000]" }), count))
+      refused("^record .* needs .*the largest free extent", "ENOSPC", a:array("x", shm.record("Big", { "u8 b[1000]" }),
+        count))
     end
     for _, count in ipairs { 0, -1, min } do
       raises("an array has at least 1 element", a.array, a, "x", "f64", count)
@@ -294,7 +295,8 @@ describe("opening", function()
   it("refuses what is no arena, of another size, or of another version", function()
     for _, one in ipairs { name, key } do
       for bytes, size in pairs { ["hello"] = 8192, [("\0"):rep(300) .. "x"] = 65536, ["\0\0\0\0\0\0\0\0\1"] = 8192 } do
-        local segment <close> = assert(shm.create(one, size, { owned = true })):write(bytes)
+        local segment <close> = assert(shm.create(one, size,
+          { owned = true })):write(bytes)
         refused("^segment .* of " .. size .. " bytes is no arena; choose another name, or remove it first$", "EPROTOTYPE", shm.arena(one))
         refused("is no arena", "EPROTOTYPE", shm.arena(one, size))
         assert.equal(bytes .. ("\0"):rep(size - #bytes), segment:read())
@@ -311,6 +313,7 @@ describe("opening", function()
       local bytes <close> = assert(shm.attach(one))
       local version = bytes:view("u32", 8, 1)
       version[1] = 1
+        version[1] = 1
       local written = one == name and name or "0x5e600010"
       refused("^arena .* has format 1 %(shm 0.1%), this is format 2; stop its processes, then shm rm " .. written .. "$",
         "EPROTONOSUPPORT", shm.arena(one))

@@ -174,7 +174,7 @@ describe("a service", function()
   it("is finished: no more calls, but those that were made are served", function()
     local caller = peers.waiting(name, "say 'calls' say(a:service('s'):call('made before', 20))")
     assert.same({ true }, { s:finish() })
-    refused(what .. " is finished$", "EPIPE", s:call "after")
+    refused(what .. ' is finished; to begin anew, a:remove%("s"%) and open it again$', "EPIPE", s:call "after")
     local served = 0
     for request, reply in s:requests() do
       served = served + 1

@@ -11,6 +11,7 @@
 #include "lua/llayout.h"
 #include "lua/lmutex.h"
 #include "lua/lrecord.h"
+#include "lua/lsealed.h"
 #include "lua/lsync.h"
 #include "lua/lview.h"
 #include "lua/lwindow.h"
@@ -303,6 +304,7 @@ static void register_arena(lua_State *L) {
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
+  lsealed_set(L, "arena");
   lua_pop(L, 1);
 }
 

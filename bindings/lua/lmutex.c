@@ -101,10 +101,24 @@ static int finish_with(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L) - 1;
 }
 
+/* The function is at 2 afterwards; a timeout may stand before it. */
+static int64_t check_with(lua_State *L) {
+  int64_t deadline = SHMX_FOREVER;
+  bool timed = lua_type(L, 2) == LUA_TNUMBER || (lua_isnil(L, 2) && lua_gettop(L) > 2);
+  if (timed) {
+    deadline = lwait_check_deadline(L, 2);
+    lua_remove(L, 2);
+  }
+  if (lua_isfunction(L, 2)) return deadline;
+  if (luaL_getmetafield(L, 2, "__call") == LUA_TNIL) luaL_typeerror(L, 2, "function");
+  lua_pop(L, 1);
+  return deadline;
+}
+
 static int mutex_with(lua_State *L) {
   struct lmutex *self = check(L);
-  luaL_checkany(L, 2);
-  int status = lmutex_lock(L, self, SHMX_FOREVER);
+  int64_t deadline = check_with(L);
+  int status = lmutex_lock(L, self, deadline);
   if (status != 0 && status != -EOWNERDEAD) return result(L, self, status);
   status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, finish_with);
   return finish_with(L, status, 0);

@@ -4,6 +4,7 @@
 #include "lua/larena.h"
 #include "lua/lerror.h"
 #include "lua/lfact.h"
+#include "lua/lsealed.h"
 #include "lua/lwait.h"
 
 #include <limits.h>
@@ -72,6 +73,7 @@ void lobject_register(lua_State *L, const struct lobject_type *type, const luaL_
   lua_newtable(L);
   luaL_setfuncs(L, methods, 0);
   lua_setfield(L, -2, "__index");
+  lsealed_set(L, type->name + strlen("shm."));
   lua_pop(L, 1);
 }
 
@@ -179,6 +181,12 @@ int lobject_return(lua_State *L, struct lobject *self, int status, uint32_t hold
   default:
     return lerror_return(L, status, thing);
   }
+}
+
+int lobject_return_finished(lua_State *L, const struct lobject *self) {
+  lua_pushfstring(L, "%s is finished; to begin anew, a:remove(\"%s\") and open it again",
+                  lobject_push_name(L, self), self->object.memory.object.posix);
+  return lerror_return_message(L, -EPIPE);
 }
 
 /* ---- waiting ---- */

@@ -63,6 +63,9 @@ const char *lobject_push_name(lua_State *L, const struct lobject *self);
  */
 int lobject_return(lua_State *L, struct lobject *self, int status, uint32_t holder);
 
+/* Returns nil, that the object is finished, "EPIPE". */
+int lobject_return_finished(lua_State *L, const struct lobject *self);
+
 /* One try to have something, until a deadline. */
 typedef int lobject_try(struct lobject *self, void *context, int64_t deadline);
 

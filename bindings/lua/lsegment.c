@@ -7,6 +7,7 @@
 #include "lua/lfield.h"
 #include "lua/linspect.h"
 #include "lua/lrecord.h"
+#include "lua/lsealed.h"
 #include "lua/lview.h"
 #include "lua/lwindow.h"
 
@@ -47,6 +48,7 @@ shmx_segment *lsegment_memory(lua_State *L, int index) {
 
 static shmx_segment *check(lua_State *L) {
   shmx_segment *segment = lsegment_test(L, 1);
+  if (segment == NULL) larg_refuse_colon(L);
   if (segment == NULL) luaL_typeerror(L, 1, TYPE_NAME " (methods are called with a colon)");
   return segment;
 }
@@ -320,5 +322,6 @@ void lsegment_register(lua_State *L) {
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
+  lsealed_set(L, "segment");
   lua_pop(L, 1);
 }

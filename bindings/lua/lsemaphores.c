@@ -7,6 +7,7 @@
 #include "lua/larg.h"
 #include "lua/lerror.h"
 #include "lua/lfact.h"
+#include "lua/lsealed.h"
 #include "lua/lfield.h"
 #include "lua/lwait.h"
 
@@ -351,5 +352,6 @@ void lsemaphores_register(lua_State *L) {
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
+  lsealed_set(L, "set of semaphores");
   lua_pop(L, 1);
 }

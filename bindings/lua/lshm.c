@@ -98,6 +98,7 @@ enum { MOST_LOOKS = 10 }; /* somebody creates segments faster than we look: so b
 
 /* The list is collected into a userdata first: pushing tables may raise. */
 static int shm_list(lua_State *L) {
+  larg_refuse_colon(L);
   shmx_stat *list = NULL;
   size_t room = 0, count = 0;
   for (int looks = 0; looks < MOST_LOOKS; looks++) {
@@ -124,6 +125,7 @@ static void set_limit(lua_State *L, const char *field, uint64_t value) {
 }
 
 static int shm_limits(lua_State *L) {
+  larg_refuse_colon(L);
   shmx_limits limits;
   int status = shmx_limits_get(&limits);
   if (status != 0) return lerror_return(L, status, "the list of limits");
@@ -164,6 +166,7 @@ int luaopen_shm(lua_State *L) {
   larena_register(L);
   lsemaphores_register(L);
   luaL_newlib(L, functions);
+  larg_set_module(L);
   lua_pushinteger(L, SHMX_PRIVATE);
   lua_setfield(L, -2, "PRIVATE");
   lua_pushliteral(L, SHMX_LUA_VERSION);

@@ -46,11 +46,8 @@ typedef struct shmx_facts {
 /* Notes the facts of a failure, and returns its status. */
 static inline int shmx_fail(shmx_facts *facts, int status, uint32_t fact, uint64_t found,
                             uint64_t wanted) {
-  *facts = (shmx_facts){0};
-  facts->status = status;
-  facts->fact = fact;
-  facts->found = found;
-  facts->wanted = wanted;
+  const shmx_facts made = {status, fact, 0, found, wanted, 0, 0};
+  *facts = made;
   return status;
 }
 
