@@ -297,7 +297,8 @@ describe("opening", function()
       for bytes, size in pairs { ["hello"] = 8192, [("\0"):rep(300) .. "x"] = 65536, ["\0\0\0\0\0\0\0\0\1"] = 8192 } do
         local segment <close> = assert(shm.create(one, size,
           { owned = true })):write(bytes)
-        refused("^segment .* of " .. size .. " bytes is no arena; choose another name, or remove it first$", "EPROTOTYPE", shm.arena(one))
+        refused("^segment .* of " .. size .. " bytes is no arena; choose another name, or remove it first$",
+          "EPROTOTYPE", shm.arena(one))
         refused("is no arena", "EPROTOTYPE", shm.arena(one, size))
         assert.equal(bytes .. ("\0"):rep(size - #bytes), segment:read())
       end
@@ -315,7 +316,8 @@ describe("opening", function()
       version[1] = 1
         version[1] = 1
       local written = one == name and name or "0x5e600010"
-      refused("^arena .* has format 1 %(shm 0.1%), this is format 2; stop its processes, then shm rm " .. written .. "$",
+      refused("^arena .* has format 1 %(shm 0.1%), this is format 2; stop its processes, then shm rm " .. written
+        .. "$",
         "EPROTONOSUPPORT", shm.arena(one))
       refused("has format 1", "EPROTONOSUPPORT", shm.arena(one, 8192)) -- of another size, too
       version[1] = 3

@@ -163,7 +163,8 @@ describe("a channel", function()
     assert.same({ true }, { c:finish() })
     assert.is_true(c:stat().finished)
       assert.is_true(c:stat().finished)
-    for _, call in ipairs { "send", "reserve" } do refused(what .. ' is finished; to begin anew, a:remove%("c"%) and open it again$', "EPIPE", c[call](c, 1)) end
+    for _, call in ipairs { "send", "reserve" } do refused(what
+      .. ' is finished; to begin anew, a:remove%("c"%) and open it again$', "EPIPE", c[call](c, 1)) end
     local none, message, code, sent = c:send_all { 1 }
     refused("is finished", "EPIPE", none, message, code)
     assert.equal(0, sent)
@@ -218,7 +219,8 @@ describe("a channel", function()
     raises("unknown option 'exclusiv'; there are exclusive, spin", arena.channel, arena, "c", 1024,
       { exclusiv = 1 })
     raises("unknown option", arena.channel, arena, "c", 1024, { 1 })
-    raises('option exclusive is one of "producer", "consumer", "both", not "x"', arena.channel, arena, "c", 1024, { exclusive = "x" })
+    raises('option exclusive is one of "producer", "consumer", "both", not "x"', arena.channel, arena, "c", 1024,
+      { exclusive = "x" })
     for _, bad in ipairs { -1, 1.5, "x", 1000001 } do
       raises("option spin is how often to look", arena.channel, arena, "c", 1024, { spin = bad })
     end

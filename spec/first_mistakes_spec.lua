@@ -37,7 +37,8 @@ describe("a first mistake", function()
       ["an arena"] = arena, ["a segment"] = segment, ["a set of semaphores"] = set, ["a mutex"] = arena:mutex "m",
       ["an rwlock"] = arena:rwlock "rw", ["a semaphore"] = arena:semaphore("s", 1),
         ["a condition"] = arena:condition "k",
-      ["a barrier"] = arena:barrier("b", 2), ["a channel"] = arena:channel("c", 1024), ["a topic"] = arena:topic("t", 1024),
+      ["a barrier"] = arena:barrier("b", 2), ["a channel"] = arena:channel("c", 1024), ["a topic"] = arena:topic("t",
+        1024),
       ["a service"] = arena:service "v", ["a dict"] = arena:dict("d", "64K"), ["a guard"] = arena:mutex("m"):guard(),
       ["a subscription"] = arena:topic("t", 1024):subscribe(),
     }
@@ -47,7 +48,8 @@ describe("a first mistake", function()
       raises(noun .. " has no field 1", function() return object[1] end)
     end
     assert.is_true(set:remove())
-    raises('a dict has no field "foo"; d:set%("foo", value%) stores under a key$', function() objects["a dict"].foo = 1 end)
+    raises('a dict has no field "foo"; d:set%("foo", value%) stores under a key$',
+      function() objects["a dict"].foo = 1 end)
     raises('a dict has no field "foo"; d:get%("foo"%) reads a key$', function() return objects["a dict"].foo end)
   end)
 
@@ -67,7 +69,8 @@ describe("a first mistake", function()
     raises('option from is one of "latest", "oldest", not "start"', function()
       arena:topic("t", 1024):subscribe { from = "start" }
     end)
-    raises('option from is one of "latest", "oldest", not 1', function() arena:topic("t", 1024):subscribe { from = 1 } end)
+    raises('option from is one of "latest", "oldest", not 1', function() arena:topic("t",
+      1024):subscribe { from = 1 } end)
     raises('option exclusive is one of "producer", "consumer", "both", not true', function()
       arena:channel("c", 1024, { exclusive = true })
     end)

@@ -39,7 +39,8 @@ describe("/dev/shm", function()
 
   for what, case in pairs {
     ["does not exist"] = { bare, "this system has no /dev/shm" },
-    ["is a link that leads nowhere"] = { bare .. " && ln -s /run/nosuch /dev/shm", "/dev/shm is a link that leads nowhere" },
+    ["is a link that leads nowhere"] = { bare .. " && ln -s /run/nosuch /dev/shm",
+      "/dev/shm is a link that leads nowhere" },
     ["is no folder"] = { bare .. " && touch /dev/shm", "/dev/shm is no folder" },
   } do
     it("that " .. what .. " is named by all that need it", function()
@@ -68,14 +69,17 @@ describe("/dev/shm", function()
 
   it("that this user may not write to is named", function()
     if uv.getuid() ~= 0 then return pending "only root can become another user" end
-    local said = lines("mount -t tmpfs tmpfs /mnt && cp " .. process.build .. "/shm.so /mnt && chmod 755 /mnt /mnt/shm.so"
+    local said = lines("mount -t tmpfs tmpfs /mnt && cp " .. process.build
+      .. "/shm.so /mnt && chmod 755 /mnt /mnt/shm.so"
       .. " && mount -t tmpfs -o mode=755 tmpfs /dev/shm && printf hello > /dev/shm/spec_there"
       .. " && chmod 666 /dev/shm/spec_there && cd / && export LUA_CPATH='/mnt/?.so'"
-      .. " && exec setpriv --reuid 65534 --regid 65534 --clear-groups " .. process.lua .. " -e \"$1\"; true", script .. [[
+      .. " && exec setpriv --reuid 65534 --regid 65534 --clear-groups " .. process.lua .. " -e \"$1\"; true", script
+        .. [[
       local segment = assert(shm.attach("/spec_there"))
       print(segment:read(), select(2, segment:remove()))]])
     for _, i in ipairs { 1, 2, 4 } do
-      assert.matches("is not for this user: the mode of /dev/shm keeps him out; chmod 1777 /dev/shm, .*\tEACCES$", said[i])
+      assert.matches("is not for this user: the mode of /dev/shm keeps him out; chmod 1777 /dev/shm, .*\tEACCES$",
+        said[i])
     end
     for _, i in ipairs { 3, 5 } do assert.matches("does not exist.*\tENOENT$", said[i]) end
     assert.matches("^hello\t.*the mode of /dev/shm keeps him out; .*\tEPERM$", said[7])

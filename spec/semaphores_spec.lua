@@ -108,7 +108,8 @@ describe("a set of semaphores", function()
 
   it("counts to 32767", function()
     local set = open(key, 1, { value = 32767, undo = false })
-    refused("^semaphores 0x5e600010: the value of a semaphore, or .* undone of it, would pass 32767$", "ERANGE", set:release(1))
+    refused("^semaphores 0x5e600010: the value of a semaphore, or .* undone of it, would pass 32767$", "ERANGE",
+      set:release(1))
     refused("would pass 32767", "ERANGE", set:op { { 1, -1 }, { 1, 2 } })
     assert.equal(32767, set:value(1))
   end)

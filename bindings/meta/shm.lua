@@ -336,8 +336,8 @@ function shm.create(name, size, opts) end
 
 ---Attaches to a segment that exists, made by any program.
 ---System calls: shmget(2) and shmat(2); shm_open(3) and mmap(2).
----Errors: ENOENT, ENOTSUP (there is no /dev/shm), EACCES, EROFS (/dev/shm is mounted read-only), ENODATA, ENODEV, ENOMEM,
----EADDRINUSE, EMFILE, ENFILE; with mlock EPERM; with populate EFAULT.
+---Errors: ENOENT, ENOTSUP (there is no /dev/shm), EACCES, EROFS (/dev/shm is mounted read-only), ENODATA, ENODEV,
+---ENOMEM, EADDRINUSE, EMFILE, ENFILE; with mlock EPERM; with populate EFAULT.
 ---@param name shm.Name a key, `{id=n}` or `"/name"`
 ---@param opts? shm.AttachOptions
 ---@return shm.Segment? segment
