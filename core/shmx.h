@@ -46,12 +46,14 @@
  * os/posix.h      what a POSIX object may be called; os/sleepers.h: which threads sleep in a segment
  * os/file.h       files that are replaced whole
  * base/error.h    names and sentences of a status; base/version.h: the version
+ * base/facts.h    what a call that failed has found
  * base/tag.h      which tags Lua uses: 0 for bytes, 1 for MessagePack, 126 and 127 for numbers
  */
 #ifndef SHMX_H
 #define SHMX_H
 
 #include "base/error.h"
+#include "base/facts.h"
 #include "base/kind.h"
 #include "base/tag.h"
 #include "base/version.h"

@@ -71,12 +71,12 @@ describe("a method", function()
     things.segment:close()
   end)
 
-  it("that there is not is nil, and nothing can be assigned", function()
+  it("that there is not raises, and nothing can be assigned", function()
     local things = all()
     for _, sort in ipairs(names) do
-      assert.is_nil(things[sort].nothing)
-      assert.is_nil(things[sort][1])
-      raises("attempt to index", function() things[sort].field = 1 end)
+      raises('has no field "nothing"', function() return things[sort].nothing end)
+      raises("has no field 1", function() return things[sort][1] end)
+      raises('has no field "field"', function() things[sort].field = 1 end)
       raises("attempt to get length", function() return #things[sort] end)
     end
     things.segment:close()

@@ -151,7 +151,7 @@ describe("an object of another kind, count, type or layout", function()
         if asked == made then
           assert.is_truthy(ask(made))
         else
-          refused(' "' .. made .. '" of anonymous arena is there as something else', "EPROTOTYPE", ask(made))
+          refused('"' .. made .. '" [ih]', "EPROTOTYPE", ask(made)) -- is ..., has ...
         end
       end
       assert.is_truthy(tostring(keep))
@@ -169,7 +169,7 @@ describe("an object of another kind, count, type or layout", function()
       { "f32 price", "u32 id", "char text[8]" }, { "u32 id", "f32 price", "char text[7]" },
       { "u32 id", "f32 price", "u8 text[8]" }, { "u32 id", "f32 price" },
     } do
-      refused('^record "r" of arena "/shm_spec_arena" is there as something else', "EPROTOTYPE",
+      refused('^record "r" has another layout: names, types', "EPROTOTYPE",
         a:record("r", shm.record("Field", fields)))
     end
     -- the name of a layout does not count
@@ -191,8 +191,8 @@ describe("an object of another kind, count, type or layout", function()
     end
     assert(a:array("r", outer { "u16 x", "u16 y" }, 2))
     assert(a:array("r", outer { "u16 x", "u16 y" }, 2))
-    refused("something else", "EPROTOTYPE", a:array("r", outer { "u16 x", "u16 z" }, 2))
-    refused("something else", "EPROTOTYPE", a:array("r", outer { "u32 x" }, 2))
+    refused("has another layout", "EPROTOTYPE", a:array("r", outer { "u16 x", "u16 z" }, 2))
+    refused("has another layout", "EPROTOTYPE", a:array("r", outer { "u32 x" }, 2))
   end)
 end)
 
@@ -205,14 +205,14 @@ describe("space", function()
       local none, message, code = a:array("x", "u8", size)
       assert.is_nil(none)
       assert.equal("ENOSPC", code)
-      local largest = math.tointeger(tonumber(message:match("^array \"x\" of anonymous arena of " .. size ..
-        " bytes has no room: the largest free extent has (%d+) bytes$")))
+      local largest = math.tointeger(tonumber(message:match("^array \"x\" needs " .. size ..
+        " bytes; the largest free extent of the arena is (%d+)$")))
       assert.equal(largest, a:stat().largest)
-      refused("has no room", "ENOSPC", a:array("x", "u8", largest + 1))
+      refused("needs " .. largest + 1 .. " bytes", "ENOSPC", a:array("x", "u8", largest + 1))
       local v = assert(a:array("x", "u8", largest))
       v:fill(255)
       assert.equal(0, a:stat().largest)
-      refused("the largest free extent has 0 bytes", "ENOSPC", a:mutex "more")
+      refused("the largest free extent of the arena is 0$", "ENOSPC", a:mutex "more")
       assert.is_true(a:mutex("m"):lock())
       assert.equal(0, a:array("v", "u8", 1000):max())
     end
@@ -256,8 +256,8 @@ describe("space", function()
       local a <close> = anonymous(size)
       assert.equal(most, a:stat().max_objects)
       for i = 1, most do assert(a:condition("c" .. i)) end
-      refused("^condition \"one more\" of anonymous arena: the arena has no more than " .. most ..
-        " objects; remove one$", "ENOSPC", a:condition "one more")
+      refused("^anonymous arena has all " .. most .. " of its objects; remove one"
+        .. (most < 1024 and ", or make a larger arena$" or "$"), "ENOSPC", a:condition "one more")
       assert.equal(most, #a:objects())
       assert.is_true(a:remove "c7")
       assert(a:condition "one more")
@@ -279,8 +279,9 @@ describe("space", function()
   it("is refused for what never fits, without harm", function()
     local a <close> = anonymous()
     for _, count in ipairs { max, max // 8, max // 8 + 1, 1 << 61, 1 << 62, 1 << 32 } do
-      refused("has no room", "ENOSPC", a:array("x", "f64", count))
-      refused("has no room", "ENOSPC", a:array("x", shm.record("Big", { "u8 b[1000]" }), count))
+      refused("^array .* needs .*the largest free extent", "ENOSPC", a:array("x", "f64", count))
+      refused("^record .* needs .*the largest free extent", "ENOSPC", a:array("x", shm.record("Big", { "u8 b[1000]" }),
+        count))
     end
     for _, count in ipairs { 0, -1, min } do
       raises("an array has at least 1 element", a.array, a, "x", "f64", count)
@@ -294,27 +295,37 @@ describe("opening", function()
   it("refuses what is no arena, of another size, or of another version", function()
     for _, one in ipairs { name, key } do
       for bytes, size in pairs { ["hello"] = 8192, [("\0"):rep(300) .. "x"] = 65536, ["\0\0\0\0\0\0\0\0\1"] = 8192 } do
-        local segment <close> = assert(shm.create(one, size, { owned = true })):write(bytes)
-        refused("^arena .* is there as something else", "EPROTOTYPE", shm.arena(one))
-        refused("is there as something else", "EPROTOTYPE", shm.arena(one, size))
+        local segment <close> = assert(shm.create(one, size,
+          { owned = true })):write(bytes)
+        refused("^segment .* of " .. size .. " bytes is no arena; choose another name, or remove it first$",
+          "EPROTOTYPE", shm.arena(one))
+        refused("is no arena", "EPROTOTYPE", shm.arena(one, size))
         assert.equal(bytes .. ("\0"):rep(size - #bytes), segment:read())
       end
       local segment <close> = assert(shm.create(one, 4096, { owned = true }))
-      refused("is there as something else", "EPROTOTYPE", shm.arena(one))
-      refused("is smaller than what was asked for", "ERANGE", shm.arena(one, 8192))
+      refused("of 4096 bytes is no arena", "EPROTOTYPE", shm.arena(one))
+      refused("of 4096 bytes is no arena", "ERANGE", shm.arena(one, 8192))
       segment:close()
       local a <close> = assert(shm.arena(one, 16384, { owned = true }))
       for _, size in ipairs { 8192, 16383, 16385, 32768 } do
-        refused("^arena .* or, as an arena, of another size", "ERANGE", shm.arena(one, size))
+        refused("^arena .* has 16384 bytes, " .. size .. " were asked for; leave the size out to take it as it is$",
+          "ERANGE", shm.arena(one, size))
       end
       local bytes <close> = assert(shm.attach(one))
       local version = bytes:view("u32", 8, 1)
-      version[1] = version[1] + 1
-      refused("was made by another version of this library", "EPROTONOSUPPORT", shm.arena(one))
-      version[1] = version[1] - 1
+      version[1] = 1
+        version[1] = 1
+      local written = one == name and name or "0x5e600010"
+      refused("^arena .* has format 1 %(shm 0.1%), this is format 2; stop its processes, then shm rm " .. written
+        .. "$",
+        "EPROTONOSUPPORT", shm.arena(one))
+      refused("has format 1", "EPROTONOSUPPORT", shm.arena(one, 8192)) -- of another size, too
+      version[1] = 3
+      refused("has format 3 %(a later shm%)", "EPROTONOSUPPORT", shm.arena(one))
+      version[1] = 2
       local size = bytes:view("u64", 16, 1)
       size[1] = 16385
-      refused("of another size", "ERANGE", shm.arena(one))
+      refused("was made with 16385 bytes and has 16384: another program", "ERANGE", shm.arena(one))
       size[1] = 16384
       for offset = 24, 32, 8 do -- the inodes of the namespaces
         local namespace = bytes:view("u64", offset, 1)
@@ -323,7 +334,7 @@ describe("opening", function()
         namespace[1] = namespace[1] - 1
       end
       bytes:view("u64", 0, 1)[1] = 1
-      refused("is there as something else", "EPROTOTYPE", shm.arena(one))
+      refused("is no arena", "EPROTOTYPE", shm.arena(one))
       assert.is_true(a:close())
     end
   end)
@@ -350,7 +361,7 @@ describe("opening", function()
     assert.equal(128, a:stat().max_handles)
     local handles = {}
     for i = 2, 128 do handles[i] = assert(shm.arena(name)) end
-    refused("is open as often as it has places for", "EUSERS", shm.arena(name))
+    refused("is open as often as it has places for, 128 times; close it elsewhere", "EUSERS", shm.arena(name))
     assert.equal(128, a:stat().handles)
     handles[60] = nil
     assert(shm.arena(name)):close() -- what is garbage does not count

@@ -29,10 +29,11 @@ describe("a channel", function()
     assert.equal('channel "c" of arena "/shm_spec_channel"', tostring(c))
     assert.equal(c, arena:channel("c", 513))
     assert.equal(c, arena:channel("c", "1K"))
-    refused('^channel "c" of arena .* is there as something else', "EPROTOTYPE", arena:channel("c", 1025))
-    refused("something else", "EPROTOTYPE", arena:channel("c", 512))
-    refused("something else", "EPROTOTYPE", arena:topic("c", 1024))
-    refused("has no room: the largest free extent has %d+ bytes$", "ENOSPC", arena:channel("large", "2M"))
+    refused('^channel "c" has 1024 bytes, 1025 were asked for$', "EPROTOTYPE", arena:channel("c", 1025))
+    refused("has 1024 bytes, 512 were", "EPROTOTYPE", arena:channel("c", 512))
+    refused('^"c" is a channel, not a topic$', "EPROTOTYPE", arena:topic("c", 1024))
+    refused('^channel "large" needs 2%d+ bytes; the largest free extent of the arena is %d+$', "ENOSPC",
+      arena:channel("large", "2M"))
     assert.same({ kind = "channel", name = "c", size = 1024 + 320, count = 1024 }, arena:objects()[1])
     for _, size in ipairs { 1, 255, 256 } do
       assert.equal(256, arena:channel("s" .. size, size):stat().capacity)
@@ -131,7 +132,7 @@ describe("a channel", function()
     local all = c:receive_all()
     assert.equal(64, #all)
     assert.same({ 11, 64, 1, 10 }, { all[1], all[54], all[55], all[64] })
-    raises("value is nil, which no message carries", c.send_all, c, { 1, nil, 3 })
+    raises("message 2: value is nil, which no message carries", c.send_all, c, { 1, nil, 3 })
     refused("is empty", "EAGAIN", c:receive(0))
     for _, bad in ipairs { 0, -1 } do raises("at least 1 message", c.receive_all, c, bad) end
     raises("table expected", c.send_all, c, "x")
@@ -161,7 +162,9 @@ describe("a channel", function()
     assert.same({ true }, { c:finish() })
     assert.same({ true }, { c:finish() })
     assert.is_true(c:stat().finished)
-    for _, call in ipairs { "send", "reserve" } do refused(what .. " is finished$", "EPIPE", c[call](c, 1)) end
+      assert.is_true(c:stat().finished)
+    for _, call in ipairs { "send", "reserve" } do refused(what
+      .. ' is finished; to begin anew, a:remove%("c"%) and open it again$', "EPIPE", c[call](c, 1)) end
     local none, message, code, sent = c:send_all { 1 }
     refused("is finished", "EPIPE", none, message, code)
     assert.equal(0, sent)
@@ -169,8 +172,8 @@ describe("a channel", function()
     for value in c:messages() do got[#got + 1] = value end
     assert.same({ 1, 2, 3 }, got)
     for _, call in ipairs { "receive", "receive_all", "peek" } do
-      refused(what .. " is finished$", "EPIPE", c[call](c))
-      refused(what .. " is finished$", "EPIPE", c[call](c, nil, 0))
+      refused(what .. ' is finished; to begin anew, a:remove%("c"%) and open it again$', "EPIPE", c[call](c))
+      refused(what .. ' is finished; to begin anew, a:remove%("c"%) and open it again$', "EPIPE", c[call](c, nil, 0))
     end
   end)
 
@@ -213,9 +216,11 @@ describe("a channel", function()
     end
     raises("bad argument", c.reserve, c, 1, "i7")
     raises("value is nil, which no message carries", c.send, c)
-    raises("unknown option 'exclusiv'; there are exclusive, spin", arena.channel, arena, "c", 1024, { exclusiv = 1 })
+    raises("unknown option 'exclusiv'; there are exclusive, spin", arena.channel, arena, "c", 1024,
+      { exclusiv = 1 })
     raises("unknown option", arena.channel, arena, "c", 1024, { 1 })
-    raises("invalid option 'x'", arena.channel, arena, "c", 1024, { exclusive = "x" })
+    raises('option exclusive is one of "producer", "consumer", "both", not "x"', arena.channel, arena, "c", 1024,
+      { exclusive = "x" })
     for _, bad in ipairs { -1, 1.5, "x", 1000001 } do
       raises("option spin is how often to look", arena.channel, arena, "c", 1024, { spin = bad })
     end

@@ -27,10 +27,11 @@ describe("a dict", function()
     assert.equal(d, arena:dict("d", 1 << 20))
     local entry = arena:objects()[1]
     assert.same({ "d", "dict", 1 << 20 }, { entry.name, entry.kind, entry.size })
-    for _, other in ipairs { { "dict", "2M" }, { "channel", "1M" } } do
+    for _, other in ipairs { { "dict", "2M", 'dict "d" has 1048576 bytes, 2097152 were asked for' },
+      { "channel", "1M", '"d" is a dict, not a channel' } } do
       local none, message, code = arena[other[1]](arena, "d", other[2])
       assert.is_nil(none)
-      assert.matches('"d" of arena "/shm_spec_dict" is there as something else', message)
+      assert.equal(other[3], message)
       assert.equal("EPROTOTYPE", code)
     end
     assert.equal("ENOSPC", select(3, arena:dict("large", "16M")))

@@ -134,7 +134,7 @@ describe("the meta file", function()
     set:remove()
     local semaphores_meta = getmetatable(set)
     assert.same(names_of(semaphores_meta.__index), (declared("Semaphores")))
-    assert.same({ __len = true, __tostring = true }, names_of(semaphores_meta))
+    assert.same({ __len = true, __tostring = true, __newindex = true }, names_of(semaphores_meta))
   end)
 
   it("has the values of the module, and no other", function()
@@ -163,7 +163,7 @@ describe("the meta file", function()
   end)
 
   it("knows the metamethods", function()
-    assert.same({ __gc = true, __close = true, __len = true, __tostring = true }, names_of(meta))
+    assert.same({ __gc = true, __close = true, __len = true, __tostring = true, __newindex = true }, names_of(meta))
     assert.same({ __len = true, __tostring = true, __index = true, __newindex = true, __pairs = true },
       names_of(view_meta))
     assert.matches("@operator len", text)

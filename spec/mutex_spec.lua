@@ -249,9 +249,10 @@ describe("with", function()
       assert.is_true(is_free())
     end
     assert.same({ false, nil }, { pcall(m.with, m, function() error() end) })
-    raises("attempt to call a number value", m.with, m, 5)
-    raises("attempt to call a nil value", m.with, m, nil)
-    raises("value expected", m.with, m)
+    raises("function expected, got string", m.with, m, "5")
+    raises("function expected, got no value", m.with, m, 5) -- it is a timeout
+    raises("function expected, got nil", m.with, m, nil)
+    raises("function expected, got no value", m.with, m)
     raises("stack overflow", m.with, m, function() local function f() return f() + 1 end return f() end)
     assert.is_true(is_free())
   end)

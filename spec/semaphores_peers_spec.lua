@@ -169,12 +169,16 @@ describe("what the world refuses", function()
       print(select(3, shm.semaphores(shm.PRIVATE, 6)), (select(2, shm.semaphores(1, 6))))
       local one = assert(shm.semaphores(1, 5))
       print((select(2, shm.semaphores(shm.PRIVATE, 5))))
-      print(select(3, one:op { { 1, 1 }, { 1, 1 }, { 1, 1 }, { 1, 1 } }), one:op { { 1, 1 }, { 1, 1 }, { 1, 1 } })
+      local _, message, code = one:op { { 1, 1 }, { 1, 1 }, { 1, 1 }, { 1, 1 } }
+      print(message, code, one:op { { 1, 1 }, { 1, 1 }, { 1, 1 } })
       local two = assert(shm.semaphores(2, 1))
-      print(select(3, shm.semaphores(3, 1)))]])
+      print(select(2, shm.semaphores(3, 1)))]])
     assert.equal("EFBIG\tsemaphores 0x00000001 cannot be that large: a limit is lower (SHMMAX, SEMMSL, or ulimit -f "
-      .. "for POSIX and anonymous memory)\nprivate semaphores has no room: the number of segments (SHMMNI) or "
-      .. "semaphores (SEMMNI, SEMMNS), System V memory (SHMALL) or the space in /dev/shm is used up; remove what is "
-      .. "not needed\nE2BIG\ttrue\nENOSPC\n", run.out, run.err)
+      .. "for POSIX and anonymous memory)\nprivate semaphores have no place: of the 8 System V semaphores of the "
+      .. "machine (SEMMNS) 5 are used; remove some, or raise the second number of /proc/sys/kernel/sem\n"
+      .. "semaphores 0x00000001: one operation takes at most 3 steps, not 4 (SEMOPM, the third number of "
+      .. "/proc/sys/kernel/sem)\tE2BIG\ttrue\n"
+      .. "semaphores 0x00000003 have no place: the machine has all 2 of its sets of System V semaphores (SEMMNI); "
+      .. "remove some, or raise the fourth number of /proc/sys/kernel/sem\tENOSPC\n", run.out, run.err)
   end)
 end)

@@ -5,11 +5,13 @@
 #include "lua/ldict.h"
 #include "lua/lelement.h"
 #include "lua/lerror.h"
+#include "lua/lfact.h"
 #include "lua/lfield.h"
 #include "lua/lguard.h"
 #include "lua/llayout.h"
 #include "lua/lmutex.h"
 #include "lua/lrecord.h"
+#include "lua/lsealed.h"
 #include "lua/lsync.h"
 #include "lua/luser.h"
 #include "lua/lview.h"
@@ -59,8 +61,7 @@ static struct larena *check(lua_State *L) {
 const char *larena_push_name(lua_State *L, const shmx_arena *arena) {
   const shmx_object *object = &arena->segment.object;
   shmx_name name = {object->backing, object->key, object->id, object->posix};
-  const char *segment = lerror_push_name(L, &name);
-  return luaL_gsub(L, segment, "segment", "arena");
+  return lerror_push_noun(L, "arena", &name);
 }
 
 shmx_arena *larena_check(lua_State *L) {
@@ -72,11 +73,12 @@ shmx_arena *larena_check(lua_State *L) {
 
 /* ---- opening and closing ---- */
 
-static int fail_open(lua_State *L, int status, const shmx_arena *arena, const shmx_name *name,
+static int fail_open(lua_State *L, const shmx_arena *arena, int status, const shmx_name *name,
                      size_t size) {
-  const char *thing = luaL_gsub(L, lerror_push_name(L, name), "segment", "arena");
+  const char *thing = lerror_push_noun(L, "arena", name);
   if (status == -ETIMEDOUT) return lerror_return_locked(L, thing, arena->held_by);
-  return lerror_return_memory(L, status, thing, size);
+  if (status == -ENOMEM) return lerror_return_memory(L, status, thing, size);
+  return lfact_return(L, status, &arena->segment.object.facts, thing);
 }
 
 static size_t check_size(lua_State *L, const shmx_name *name) {
@@ -117,7 +119,7 @@ int larena_open(lua_State *L) {
     lua_gc(L, LUA_GCCOLLECT);
     status = shmx_arena_open(arena, name, size, &options);
   }
-  return status == 0 ? 1 : fail_open(L, status, arena, &name, size);
+  return status == 0 ? 1 : fail_open(L, arena, status, &name, size);
 }
 
 static int arena_close(lua_State *L) {
@@ -212,7 +214,7 @@ static int arena_record(lua_State *L) {
 static int fail(lua_State *L, const shmx_arena *arena, int status) {
   const char *thing = larena_push_name(L, arena);
   if (status == -ETIMEDOUT) return lerror_return_locked(L, thing, arena->held_by);
-  return lerror_return(L, status, thing);
+  return lfact_return(L, status, &arena->segment.object.facts, thing);
 }
 
 static void push_entry(lua_State *L, const shmx_arena_entry *entry) {
@@ -313,6 +315,7 @@ static void register_arena(lua_State *L) {
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
+  lsealed_set(L, "arena");
   lua_pop(L, 1);
 }
 

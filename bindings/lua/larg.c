@@ -9,9 +9,30 @@
 
 const char *larg_cstring(lua_State *L, int index, const char *what) {
   size_t length;
+  larg_refuse_colon(L);
   const char *text = luaL_checklstring(L, index, &length);
   if (strlen(text) != length) argerror(L, index, "%s with a NUL inside", what);
   return text;
+}
+
+static const char module; /* its address is the key in Lua's registry */
+
+void larg_set_module(lua_State *L) {
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &module);
+}
+
+void larg_refuse_colon(lua_State *L) {
+  lua_Debug debug;
+  if (!lua_istable(L, 1)) return;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &module);
+  bool colon = lua_rawequal(L, 1, -1);
+  lua_pop(L, 1);
+  if (!colon) return;
+  bool named = lua_getstack(L, 0, &debug) && lua_getinfo(L, "n", &debug) && debug.name != NULL;
+  const char *name = named ? debug.name : "create";
+  luaL_error(L, "functions of the module are called with a dot: shm.%s(...), not shm:%s(...)", name,
+             name);
 }
 
 /* ---- names ---- */
@@ -35,6 +56,7 @@ static shmx_name key_name(lua_State *L, int index) {
 
 static shmx_name id_name(lua_State *L, int index) {
   int whole;
+  larg_refuse_colon(L);
   lua_getfield(L, index, "id");
   lua_Integer id = lua_tointegerx(L, -1, &whole);
   if (!whole || id < 0 || id > INT32_MAX)

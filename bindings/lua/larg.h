@@ -8,6 +8,12 @@
 
 /* Each checks the argument at `index` and raises a sentence about it if it is no good. */
 
+/* Raises where the argument at 1 is the module, so that it was shm:create and not shm.create. */
+void larg_refuse_colon(lua_State *L);
+
+/* Makes the table at the top the module that larg_refuse_colon knows. */
+void larg_set_module(lua_State *L);
+
 /* A key, "/name", {id=n}, or nil for anonymous memory. A "/name" lives as long as the argument. */
 shmx_name larg_name(lua_State *L, int index);
 

@@ -53,11 +53,7 @@ const struct lobject_type lchannel_type = {
 /* The ends that the option exclusive names. */
 static int check_exclusive(lua_State *L, int index) {
   static const char *const names[] = {"producer", "consumer", "both", NULL};
-  int ends = 0;
-  if (lmessage_option(L, index, "exclusive") != LUA_TNIL)
-    ends = luaL_checkoption(L, -1, NULL, names) + 1;
-  lua_pop(L, 1);
-  return ends;
+  return lmessage_choice(L, index, "exclusive", names) + 1;
 }
 
 int lchannel_open(lua_State *L) {
@@ -112,8 +108,7 @@ int lchannel_fail(lua_State *L, struct lchannel *self, int status, int end, bool
     return luaL_error(L, "%s: nothing is %s by this thread", name,
                       sending ? "reserved" : "peeked at");
   case -EPIPE:
-    lua_pushfstring(L, "%s is finished", name);
-    break;
+    return lobject_return_finished(L, &self->base);
   case -EBUSY:
     lua_pushfstring(L, "%s: process %d has %s for itself", name,
                     (int)shmx_channel_holder(&self->channel, end),
@@ -177,7 +172,8 @@ static int channel_send_all(lua_State *L) {
   luaL_checkstack(L, 2 * (int)batch.count + 8, "messages");
   uint64_t limit = shmx_channel_limit(&self->channel);
   for (size_t i = 0; i < batch.count; i++) {
-    lua_rawgeti(L, 2, (lua_Integer)i + 1);
+    if (lua_rawgeti(L, 2, (lua_Integer)i + 1) == LUA_TNIL)
+      luaL_error(L, "message %d: value is nil, which no message carries", (int)i + 1);
     batch.messages[i] = lvalue_encode(L, lua_gettop(L), limit);
     if (batch.messages[i].length > limit)
       return lchannel_fail(L, self, -EMSGSIZE, SHMX_PRODUCER, true);

@@ -16,6 +16,9 @@ shmx_type lelement_check_type(lua_State *L, int index) {
 void lelement_raise(lua_State *L, int index, shmx_type type) {
   const char *name = shmx_type_name(type);
   shmx_number number;
+  if (lua_type(L, index) == LUA_TSTRING)
+    luaL_error(L, "\"%s\" is a string, and %s has numbers; tonumber makes one of digits",
+               lua_tostring(L, index), name);
   if (!lelement_to_number(L, index, &number))
     luaL_error(L, "%s is not a number, as %s has them", luaL_tolstring(L, index, NULL), name);
   const char *text = luaL_tolstring(L, index, NULL);

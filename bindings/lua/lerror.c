@@ -68,9 +68,13 @@ const char *lerror_push_sysv_name(lua_State *L, const char *noun, const shmx_nam
   return lua_pushfstring(L, "private %s", noun);
 }
 
-const char *lerror_push_name(lua_State *L, const shmx_name *name) {
-  if (name->backing == SHMX_POSIX) return lua_pushfstring(L, "segment \"%s\"", name->posix);
+const char *lerror_push_noun(lua_State *L, const char *noun, const shmx_name *name) {
+  if (name->backing == SHMX_POSIX) return lua_pushfstring(L, "%s \"%s\"", noun, name->posix);
   if (name->backing == SHMX_PART) return lua_pushfstring(L, "object \"%s\"", name->posix);
-  if (name->backing == SHMX_MEMFD) return lua_pushliteral(L, "anonymous segment");
-  return lerror_push_sysv_name(L, "segment", name);
+  if (name->backing == SHMX_MEMFD) return lua_pushfstring(L, "anonymous %s", noun);
+  return lerror_push_sysv_name(L, noun, name);
+}
+
+const char *lerror_push_name(lua_State *L, const shmx_name *name) {
+  return lerror_push_noun(L, "segment", name);
 }

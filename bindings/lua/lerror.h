@@ -31,6 +31,9 @@ int lerror_return_memory(lua_State *L, int status, const char *thing, uint64_t b
 /* Pushes what a segment is called in messages, 'segment "/prices"', and returns it. */
 const char *lerror_push_name(lua_State *L, const shmx_name *name);
 
+/* As above for what is in a segment: 'arena "/app"'. */
+const char *lerror_push_noun(lua_State *L, const char *noun, const shmx_name *name);
+
 /* Pushes what else System V has is called: 'semaphores 0x000004d2', 'private semaphores'. */
 const char *lerror_push_sysv_name(lua_State *L, const char *noun, const shmx_name *name);
 

@@ -1,5 +1,6 @@
 /* lguard.c: guards as userdata. The user value is the object that is held. Touches core. */
 #include "lua/lguard.h"
+#include "lua/lsealed.h"
 
 #include <string.h>
 
@@ -92,5 +93,6 @@ void lguard_register(lua_State *L) {
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
+  lsealed_set(L, "guard");
   lua_pop(L, 1);
 }

@@ -5,6 +5,7 @@
  */
 #include "lua/linspect.h"
 #include "lua/lerror.h"
+#include "lua/lfact.h"
 #include "lua/lfield.h"
 #include "lua/lsegment.h"
 #include "lua/lstat.h"
@@ -301,17 +302,27 @@ static void push_objects(lua_State *L, const shmx_inspection *inspection,
   }
 }
 
+/* A fourth value is the format of an arena that is of another. */
+static int fail(lua_State *L, const shmx_segment *segment, int status) {
+  const shmx_object *object = &segment->object;
+  if (status == -EPROTOTYPE) {
+    lua_pushfstring(L, "%s is no arena", lsegment_push_name(L, segment));
+    return lerror_return_message(L, status);
+  }
+  shmx_name name = {object->backing, object->key, object->id, object->posix};
+  if (status != -EPROTONOSUPPORT) return lerror_return(L, status, lerror_push_name(L, &name));
+  lfact_return(L, status, &object->facts, lerror_push_noun(L, "arena", &name));
+  lua_pushinteger(L, (lua_Integer)object->facts.found);
+  return 4;
+}
+
 int linspect_segment(lua_State *L) {
   shmx_segment *segment = lsegment_check_attached(L);
   shmx_inspection inspection;
   struct handles handles;
   struct sleepers sleepers;
   int status = shmx_inspect(&inspection, segment);
-  if (status == -EPROTOTYPE) {
-    lua_pushfstring(L, "%s is no arena", lsegment_push_name(L, segment));
-    return lerror_return_message(L, status);
-  }
-  if (status != 0) return lerror_return(L, status, lsegment_push_name(L, segment));
+  if (status != 0) return fail(L, &inspection.arena.segment, status);
   find_handles(&inspection, &handles);
   find_sleepers(&inspection, &handles, &sleepers);
   push_arena(L, &inspection, &handles);

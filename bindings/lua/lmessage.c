@@ -73,6 +73,39 @@ int lmessage_option(lua_State *L, int index, const char *name) {
   return lua_rawget(L, index);
 }
 
+/* Pushes the words of a list that ends with NULL, quoted or not, with commas between them. */
+static const char *push_list(lua_State *L, const char *const *words, const char *quote) {
+  luaL_Buffer list;
+  luaL_buffinit(L, &list);
+  for (const char *const *word = words; *word != NULL; word++) {
+    luaL_addstring(&list, word == words ? "" : ", ");
+    luaL_addstring(&list, quote);
+    luaL_addstring(&list, *word);
+    luaL_addstring(&list, quote);
+  }
+  luaL_pushresult(&list);
+  return lua_tostring(L, -1);
+}
+
+int lmessage_choice(lua_State *L, int index, const char *name, const char *const *values) {
+  int choice = -1;
+  if (lmessage_option(L, index, name) != LUA_TNIL) {
+    bool is_string = lua_type(L, -1) == LUA_TSTRING;
+    const char *given = luaL_tolstring(L, -1, NULL);
+    for (choice = 0; values[choice] != NULL && (!is_string || strcmp(values[choice], given) != 0);)
+      choice++;
+    if (values[choice] == NULL) {
+      const char *quote = is_string ? "\"" : "", *list = push_list(L, values, "\"");
+      luaL_argerror(L, index,
+                    lua_pushfstring(L, "option %s is one of %s, not %s%s%s", name, list, quote,
+                                    given, quote));
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return choice;
+}
+
 void lmessage_check_options(lua_State *L, int index, const char *const *names) {
   if (lua_isnoneornil(L, index)) return;
   luaL_checktype(L, index, LUA_TTABLE);
@@ -82,16 +115,8 @@ void lmessage_check_options(lua_State *L, int index, const char *const *names) {
     while (*known != NULL && strcmp(*known, name) != 0)
       known++;
     if (*known != NULL) continue;
-    luaL_Buffer list;
-    luaL_buffinit(L, &list);
-    for (known = names; *known != NULL; known++) {
-      luaL_addstring(&list, known == names ? "" : ", ");
-      luaL_addstring(&list, *known);
-    }
-    luaL_pushresult(&list);
-    luaL_argerror(
-        L, index,
-        lua_pushfstring(L, "unknown option '%s'; there are %s", name, lua_tostring(L, -1)));
+    const char *list = push_list(L, names, "");
+    luaL_argerror(L, index, lua_pushfstring(L, "unknown option '%s'; there are %s", name, list));
   }
 }
 

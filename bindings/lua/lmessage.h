@@ -50,6 +50,10 @@ static inline bool lmessage_is_straight(const shmx_message *message) {
 /* The field of the table of options at `index`, or nil, pushed. Raises where it is no table. */
 int lmessage_option(lua_State *L, int index, const char *name);
 
+/* Which of these values, whose list ends with NULL, the option has; -1 where it is not given.
+ * Raises where it is none of them. */
+int lmessage_choice(lua_State *L, int index, const char *name, const char *const *values);
+
 /* Raises if the table of options at `index` has others than these, whose list ends with NULL. */
 void lmessage_check_options(lua_State *L, int index, const char *const *names);
 

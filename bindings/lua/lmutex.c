@@ -103,19 +103,33 @@ static int finish_with(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L) - WITH_GUARD;
 }
 
+/* The function is at 2 afterwards; a timeout may stand before it. */
+static int64_t check_with(lua_State *L) {
+  int64_t deadline = SHMX_FOREVER;
+  bool timed = lua_type(L, 2) == LUA_TNUMBER || (lua_isnil(L, 2) && lua_gettop(L) > 2);
+  if (timed) {
+    deadline = lwait_check_deadline(L, 2);
+    lua_remove(L, 2);
+  }
+  if (lua_isfunction(L, 2)) return deadline;
+  if (luaL_getmetafield(L, 2, "__call") == LUA_TNIL) luaL_typeerror(L, 2, "function");
+  lua_pop(L, 1);
+  return deadline;
+}
+
 /* The guard is for a function that never comes back, in a coroutine that is closed or collected:
  * where the function cannot yield, there is none. */
 static int mutex_with(lua_State *L) {
   struct lmutex *self = check(L);
   bool guarded = lua_isyieldable(L);
-  luaL_checkany(L, 2);
+  int64_t deadline = check_with(L);
   if (guarded)
     lguard_push(L, unlock, abandon);
   else
     lua_pushnil(L);
   lua_insert(L, WITH_GUARD);
   if (guarded) lua_toclose(L, WITH_GUARD);
-  int status = lmutex_lock(L, self, SHMX_FOREVER);
+  int status = lmutex_lock(L, self, deadline);
   if (status != 0 && status != -EOWNERDEAD) return result(L, self, status);
   if (guarded) lguard_hold(L, WITH_GUARD, &self->base);
   status = lua_pcallk(L, lua_gettop(L) - WITH_FUNCTION, LUA_MULTRET, 0, 0, finish_with);

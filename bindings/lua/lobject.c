@@ -3,9 +3,12 @@
 #include "lua/larg.h"
 #include "lua/larena.h"
 #include "lua/lerror.h"
+#include "lua/lfact.h"
+#include "lua/lsealed.h"
 #include "lua/luser.h"
 #include "lua/lwait.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -89,6 +92,7 @@ void lobject_register(lua_State *L, const struct lobject_type *type, const luaL_
   lua_newtable(L);
   luaL_setfuncs(L, methods, 0);
   lua_setfield(L, -2, "__index");
+  lsealed_set(L, type->name + strlen("shm."));
   lua_pop(L, 1);
 }
 
@@ -97,8 +101,10 @@ void lobject_register(lua_State *L, const struct lobject_type *type, const luaL_
 static const char *check_name(lua_State *L, int index) {
   const char *name = larg_cstring(L, index, "name");
   size_t length = strlen(name);
-  luaL_argcheck(L, length > 0 && length <= SHMX_ARENA_NAME_MAX, index,
-                "the name of an object has 1 to 63 bytes");
+  if (length == 0 || length > SHMX_ARENA_NAME_MAX)
+    luaL_argerror(L, index,
+                  lua_pushfstring(L, "the name of an object has 1 to 63 bytes, and not %d",
+                                  (int)(length < INT_MAX ? length : INT_MAX)));
   return name;
 }
 
@@ -125,8 +131,10 @@ static void keep(lua_State *L, int name) {
 }
 
 /* The arena takes its memory as objects are made, and there was not enough. */
-static int fail_memory(lua_State *L, const shmx_arena *arena, const char *thing,
+static int fail_memory(lua_State *L, const shmx_arena *arena, const char *name,
                        const shmx_kind *kind) {
+  const char *thing = lua_pushfstring(L, "%s \"%s\" of %s", shmx_kind_name(kind->id), name,
+                                      larena_push_name(L, arena));
   shmx_limits limits;
   if (arena->segment.object.backing != SHMX_POSIX || shmx_limits_get(&limits) != 0)
     return lerror_return(L, -ENOMEM, thing);
@@ -137,28 +145,12 @@ static int fail_memory(lua_State *L, const shmx_arena *arena, const char *thing,
   return lerror_return_message(L, -ENOMEM);
 }
 
-static int fail(lua_State *L, shmx_arena *arena, const char *name, const shmx_kind *kind,
-                int status) {
-  const char *thing = lua_pushfstring(L, "%s \"%s\" of %s", shmx_kind_name(kind->id), name,
-                                      larena_push_name(L, arena));
-  if (status == -ENOMEM) return fail_memory(L, arena, thing, kind);
-  shmx_arena_status space;
+static int fail(lua_State *L, const shmx_arena *arena, const char *name, const shmx_kind *kind,
+                int status, const shmx_facts *facts) {
+  if (status == -ENOMEM) return fail_memory(L, arena, name, kind);
   if (status == -ETIMEDOUT)
     return lerror_return_locked(L, larena_push_name(L, arena), arena->held_by);
-  if (status != -ENOSPC || shmx_arena_stat(arena, &space) != 0)
-    return lerror_return(L, status, thing);
-  if (space.objects == space.entries)
-    lua_pushfstring(L, "%s: the arena has no more than %d objects; remove one", thing,
-                    (int)space.entries);
-  else if (kind->size <= space.largest) /* what was removed and is open has a place, too */
-    lua_pushfstring(L,
-                    "%s: the arena has no more than %d objects, of which %d were removed and are "
-                    "open still; close those",
-                    thing, (int)space.entries, (int)(space.entries - space.objects));
-  else
-    lua_pushfstring(L, "%s of %I bytes has no room: the largest free extent has %I bytes", thing,
-                    (LUAI_UACINT)kind->size, (LUAI_UACINT)space.largest);
-  return lerror_return_message(L, status);
+  return lfact_return_object(L, status, facts, arena, name, kind);
 }
 
 /* What was removed keeps its memory until the garbage that has it open is collected. */
@@ -180,7 +172,7 @@ struct lobject *lobject_open(lua_State *L, shmx_arena *arena, int index, const s
   larena_check(L); /* a finalizer may have closed it */
   int status = find(L, arena, name, kind, self);
   if (status != 0) {
-    fail(L, arena, name, kind, status);
+    fail(L, arena, name, kind, status, &self->object.memory.object.facts);
     return NULL;
   }
   self->layout = kind->layout;
@@ -233,6 +225,9 @@ int lobject_return(lua_State *L, struct lobject *self, int status, uint32_t hold
     if (holder == 0) return lerror_return(L, status, thing);
     lua_pushfstring(L, "%s was not to be had in time: %s", thing, push_holder(L, holder));
     return lerror_return_message(L, status);
+  case -EUSERS:
+    return lfact_return(L, status, &self->object.arena->segment.object.facts,
+                        larena_push_name(L, self->object.arena));
   default:
     return lerror_return(L, status, thing);
   }
@@ -240,6 +235,12 @@ int lobject_return(lua_State *L, struct lobject *self, int status, uint32_t hold
 
 int lobject_return_locked(lua_State *L, const struct lobject *self, uint32_t holder) {
   return lerror_return_locked(L, lobject_push_name(L, self), holder);
+}
+
+int lobject_return_finished(lua_State *L, const struct lobject *self) {
+  lua_pushfstring(L, "%s is finished; to begin anew, a:remove(\"%s\") and open it again",
+                  lobject_push_name(L, self), self->object.memory.object.posix);
+  return lerror_return_message(L, -EPIPE);
 }
 
 /* ---- waiting ---- */

@@ -69,6 +69,9 @@ int lobject_return(lua_State *L, struct lobject *self, int status, uint32_t hold
 /* Returns nil, that the object's lock was not to be had, and "ETIMEDOUT"; by `holder`, or 0. */
 int lobject_return_locked(lua_State *L, const struct lobject *self, uint32_t holder);
 
+/* Returns nil, that the object is finished, "EPIPE". */
+int lobject_return_finished(lua_State *L, const struct lobject *self);
+
 /* One try to have something, until a deadline. */
 typedef int lobject_try(struct lobject *self, void *context, int64_t deadline);
 

@@ -3,9 +3,11 @@
 #include "lua/larena.h"
 #include "lua/larg.h"
 #include "lua/lerror.h"
+#include "lua/lfact.h"
 #include "lua/lfield.h"
 #include "lua/linspect.h"
 #include "lua/lrecord.h"
+#include "lua/lsealed.h"
 #include "lua/lview.h"
 #include "lua/lwindow.h"
 
@@ -46,13 +48,18 @@ shmx_segment *lsegment_memory(lua_State *L, int index) {
 
 static shmx_segment *check(lua_State *L) {
   shmx_segment *segment = lsegment_test(L, 1);
+  if (segment == NULL) larg_refuse_colon(L);
   if (segment == NULL) luaL_typeerror(L, 1, TYPE_NAME " (methods are called with a colon)");
   return segment;
 }
 
-const char *lsegment_push_name(lua_State *L, const shmx_segment *segment) {
+static shmx_name name_of(const shmx_segment *segment) {
   const shmx_object *object = &segment->object;
-  shmx_name name = {object->backing, object->key, object->id, object->posix};
+  return (shmx_name){object->backing, object->key, object->id, object->posix};
+}
+
+const char *lsegment_push_name(lua_State *L, const shmx_segment *segment) {
+  shmx_name name = name_of(segment);
   return lerror_push_name(L, &name);
 }
 
@@ -76,7 +83,8 @@ shmx_segment *lsegment_check_attached(lua_State *L) {
 }
 
 static int result(lua_State *L, const shmx_segment *segment, int status) {
-  return lerror_result(L, status, lsegment_push_name(L, segment));
+  if (status == 0) return lua_pushboolean(L, 1), 1;
+  return lfact_return(L, status, &segment->object.facts, lsegment_push_name(L, segment));
 }
 
 /* ---- reading and writing ---- */
@@ -174,9 +182,18 @@ static int segment_detach(lua_State *L) {
   return 1;
 }
 
+int lsegment_removed(lua_State *L, int status, const shmx_name *name) {
+  shmx_facts facts = {0};
+  if (status == 0) return lua_pushboolean(L, 1), 1;
+  if (name->backing == SHMX_POSIX) shmx_posix_explain_removal(status, &facts);
+  return lfact_return(L, status, &facts, lerror_push_name(L, name));
+}
+
 int lsegment_remove(lua_State *L) {
   shmx_segment *segment = lsegment_check_attached(L);
-  return result(L, segment, shmx_segment_remove(segment));
+  int status = shmx_segment_remove(segment);
+  shmx_name name = name_of(segment);
+  return lsegment_removed(L, status, &name);
 }
 
 static int segment_resize(lua_State *L) {
@@ -310,5 +327,6 @@ void lsegment_register(lua_State *L) {
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
+  lsealed_set(L, "segment");
   lua_pop(L, 1);
 }

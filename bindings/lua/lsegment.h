@@ -36,4 +36,7 @@ int lsegment_write(lua_State *L);
 int lsegment_read(lua_State *L);
 int lsegment_remove(lua_State *L);
 
+/* Returns what a removal of this name does: true; or nil, a sentence and a code. */
+int lsegment_removed(lua_State *L, int status, const shmx_name *name);
+
 #endif

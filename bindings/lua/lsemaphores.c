@@ -6,6 +6,8 @@
 #include "lua/lsemaphores.h"
 #include "lua/larg.h"
 #include "lua/lerror.h"
+#include "lua/lfact.h"
+#include "lua/lsealed.h"
 #include "lua/lfield.h"
 #include "lua/lwait.h"
 
@@ -146,10 +148,24 @@ int lsemaphores_open(lua_State *L) {
   luaL_setmetatable(L, TYPE_NAME);
   int status = shmx_semaphores_open(&self->set, name, count, &options);
   if (status == 0) return 1;
-  return lerror_return(L, status, lerror_push_sysv_name(L, "semaphores", &name));
+  shmx_facts facts;
+  shmx_semaphores_explain(name, (uint64_t)count, status, &facts);
+  return lfact_return(L, status, &facts, lerror_push_sysv_name(L, "semaphores", &name));
 }
 
 /* ---- operations ---- */
+
+static int fail_operation(lua_State *L, const shmx_semaphores *set, int status, size_t count) {
+  shmx_facts facts;
+  const char *thing = push_name(L, set);
+  if (status == -ERANGE) {
+    lua_pushfstring(
+        L, "%s: the value of a semaphore, or what is to be undone of it, would pass 32767", thing);
+    return lerror_return_message(L, status);
+  }
+  shmx_semaphores_explain(shmx_id(set->id), count, status, &facts);
+  return lfact_return(L, status, &facts, thing);
+}
 
 /* After a signal the hook runs, which may raise; else the wait goes on to the same deadline. */
 static int operate(lua_State *L, const shmx_semaphores *set, shmx_semaphores_step *steps,
@@ -159,7 +175,7 @@ static int operate(lua_State *L, const shmx_semaphores *set, shmx_semaphores_ste
     lwait_run_hook(L);
     status = shmx_semaphores_operate(set, steps, count, deadline);
   }
-  return result(L, set, status);
+  return status == 0 ? result(L, set, 0) : fail_operation(L, set, status, count);
 }
 
 static int semaphores_acquire(lua_State *L) {
@@ -202,7 +218,7 @@ static int semaphores_op(lua_State *L) {
   int64_t deadline = lwait_check_deadline(L, 3);
   lua_Unsigned count = lua_rawlen(L, 2);
   if (count == 0) luaL_argerror(L, 2, "no steps: {{i, delta}, ...}");
-  if (count > UINT16_MAX) return result(L, set, -E2BIG); /* more than any system takes */
+  if (count > UINT16_MAX) return fail_operation(L, set, -E2BIG, count); /* as no system takes */
   shmx_semaphores_step *steps = lua_newuserdatauv(L, count * sizeof *steps, 0);
   for (lua_Unsigned i = 0; i < count; i++) {
     lua_Integer number = (lua_Integer)i + 1;
@@ -336,5 +352,6 @@ void lsemaphores_register(lua_State *L) {
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
+  lsealed_set(L, "set of semaphores");
   lua_pop(L, 1);
 }

@@ -56,7 +56,9 @@ int lservice_open(lua_State *L) {
   uint64_t size = lua_isnoneornil(L, 3) ? DEFAULT_LIMIT : larg_size(L, 3);
   luaL_argcheck(L, size <= SHMX_SERVICE_LIMIT_MAX, 3, "requests and replies have at most 16M");
   lmessage_check_options(L, 4, options);
-  lmessage_option(L, 4, "retry");
+  if (lmessage_option(L, 4, "retry") != LUA_TNIL && !lua_isboolean(L, -1))
+    luaL_argerror(
+        L, 4, lua_pushfstring(L, "option retry is true or false, not a %s", luaL_typename(L, -1)));
   bool retry = lua_toboolean(L, -1);
   shmx_kind kind = shmx_service_kind((size + 63) & ~UINT64_C(63));
   struct lservice *self = (struct lservice *)lobject_open(L, arena, 2, &kind, &service_type);
@@ -82,8 +84,7 @@ static int fail(lua_State *L, struct lservice *self, int status) {
     lua_pushfstring(L, "%s: the caller does not wait for the reply any more", name);
     break;
   case -EPIPE:
-    lua_pushfstring(L, "%s is finished", name);
-    break;
+    return lobject_return_finished(L, &self->base);
   default:
     return lobject_return(L, &self->base, status, 0);
   }

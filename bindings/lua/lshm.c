@@ -5,6 +5,7 @@
 #include "lua/larena.h"
 #include "lua/larg.h"
 #include "lua/lerror.h"
+#include "lua/lfact.h"
 #include "lua/llayout.h"
 #include "lua/lmessages.h"
 #include "lua/lrecord.h"
@@ -19,11 +20,13 @@
 /* ---- segments ---- */
 
 /* The handle is at the top. An address within a page is misuse; else the world has refused. */
-static int finish(lua_State *L, int status, const shmx_name *name, size_t size) {
+static int finish(lua_State *L, const shmx_segment *segment, int status, const shmx_name *name,
+                  size_t size) {
   if (status == 0) return 1;
   const char *thing = lerror_push_name(L, name);
-  return status == -EADDRNOTAVAIL ? lerror_raise(L, status, thing)
-                                  : lerror_return_memory(L, status, thing, size);
+  if (status == -EADDRNOTAVAIL) return lerror_raise(L, status, thing);
+  if (status == -ENOMEM) return lerror_return_memory(L, status, thing, size);
+  return lfact_return(L, status, &segment->object.facts, thing);
 }
 
 typedef int make_function(shmx_segment *, shmx_name, size_t, const shmx_options *);
@@ -34,7 +37,8 @@ static int make(lua_State *L, make_function *function) {
     luaL_argerror(L, 1, "an id is given by the system to a segment that exists; use attach");
   size_t size = larg_size(L, 2);
   shmx_options options = larg_options(L, 3, true);
-  return finish(L, function(lsegment_new(L), name, size, &options), &name, size);
+  shmx_segment *segment = lsegment_new(L);
+  return finish(L, segment, function(segment, name, size, &options), &name, size);
 }
 
 static int shm_create(lua_State *L) {
@@ -58,13 +62,14 @@ static shmx_name check_findable(lua_State *L) {
 static int shm_attach(lua_State *L) {
   shmx_name name = check_findable(L);
   shmx_options options = larg_options(L, 2, false);
-  return finish(L, shmx_segment_attach(lsegment_new(L), name, &options), &name, 0);
+  shmx_segment *segment = lsegment_new(L);
+  return finish(L, segment, shmx_segment_attach(segment, name, &options), &name, 0);
 }
 
 static int shm_remove(lua_State *L) {
   if (lsegment_test(L, 1) != NULL) return lsegment_remove(L);
   shmx_name name = check_findable(L);
-  return lerror_result(L, shmx_remove(name), lerror_push_name(L, &name));
+  return lsegment_removed(L, shmx_remove(name), &name);
 }
 
 /* ---- the machine ---- */
@@ -137,6 +142,7 @@ static int add_queues(lua_State *L) {
 }
 
 static int shm_list(lua_State *L) {
+  larg_refuse_colon(L);
   lua_settop(L, 0);
   lua_newtable(L);
   int status = add_segments(L);
@@ -153,6 +159,7 @@ static void set_limit(lua_State *L, const char *field, uint64_t value) {
 }
 
 static int shm_limits(lua_State *L) {
+  larg_refuse_colon(L);
   shmx_limits limits;
   int status = shmx_limits_get(&limits);
   if (status != 0) return lerror_return(L, status, "the list of limits");
@@ -206,6 +213,7 @@ int luaopen_shm(lua_State *L) {
   lsemaphores_register(L);
   lmessages_register(L);
   luaL_newlib(L, functions);
+  larg_set_module(L);
   lua_pushinteger(L, SHMX_PRIVATE);
   lua_setfield(L, -2, "PRIVATE");
   lua_pushliteral(L, SHMX_LUA_VERSION);

@@ -4,6 +4,7 @@
 #include "lua/lchannel.h"
 #include "lua/lerror.h"
 #include "lua/lmessage.h"
+#include "lua/lsealed.h"
 #include "lua/lstat.h"
 #include "lua/lvalue.h"
 #include "lua/lwait.h"
@@ -39,9 +40,8 @@ int ltopic_open(lua_State *L) {
 
 static int fail(lua_State *L, struct lobject *self, int status, bool waited) {
   const char *name = lobject_push_name(L, self);
-  if (status == -EPIPE)
-    lua_pushfstring(L, "%s is finished", name);
-  else if (status == -ETIMEDOUT)
+  if (status == -EPIPE) return lobject_return_finished(L, self);
+  if (status == -ETIMEDOUT)
     lua_pushfstring(L, "%s has no new message", name);
   else
     return lobject_return(L, self, status, 0);
@@ -124,8 +124,7 @@ static int topic_subscribe(lua_State *L) {
   struct ltopic *self = check(L);
   lua_settop(L, 2);
   lmessage_check_options(L, 2, options);
-  lmessage_option(L, 2, "from");
-  bool oldest = luaL_checkoption(L, -1, "latest", starts) == 1;
+  bool oldest = lmessage_choice(L, 2, "from", starts) == 1;
   struct start start = {NULL, oldest, lmessage_spin(L, 2)};
   struct lsubscription *subscription = lua_newuserdatauv(L, sizeof *subscription, 1);
   memset(subscription, 0, sizeof *subscription);
@@ -247,5 +246,6 @@ void ltopic_register(lua_State *L) {
   lua_setfield(L, -2, "__tostring");
   luaL_newlib(L, subscription_methods);
   lua_setfield(L, -2, "__index");
+  lsealed_set(L, "subscription");
   lua_pop(L, 1);
 }

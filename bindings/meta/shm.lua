@@ -51,8 +51,8 @@
 ---  ENOMEM here, with the numbers, and not SIGKILL. System V takes memory at first touch in any case, unless
 ---  `populate` says otherwise
 ---@field owned? boolean remove the name when the process that created it closes it or ends (by its last
----  line, an error or os.exit; a signal that kills it leaves the name); never in a forked child, and not
----  where open has found what another created
+---  line, an error or os.exit). SIGTERM without a handler, as any signal that kills it, leaves the name: handle
+---  SIGTERM, or let shmlua run the script. Never in a forked child, and not where open has found what another created
 
 ---Status of a segment. A field that its backing does not know is nil.
 ---@class shm.Stat
@@ -366,8 +366,8 @@ function shm.create(name, size, opts) end
 
 ---Attaches to a segment that exists, made by any program.
 ---System calls: shmget(2) and shmat(2); shm_open(3) and mmap(2).
----Errors: ENOENT, EACCES, ENODATA, ENODEV, ENOMEM, EADDRINUSE, EMFILE, ENFILE; with mlock EPERM; with populate
----EFAULT.
+---Errors: ENOENT, ENOTSUP (there is no /dev/shm), EACCES, EROFS (/dev/shm is mounted read-only), ENODATA, ENODEV,
+---ENOMEM, EADDRINUSE, EMFILE, ENFILE; with mlock EPERM; with populate EFAULT.
 ---@param name shm.Name a key, `{id=n}` or `"/name"`
 ---@param opts? shm.AttachOptions
 ---@return shm.Segment? segment
@@ -506,11 +506,12 @@ function Segment:stat() end
 ---they are. It takes no part: no lock, no place, and nothing is written, so that a readonly segment is enough. What
 ---is seen may have changed by the time it is here.
 ---System calls: kill(2) and /proc, to see who lives.
----Errors: EPROTOTYPE (it is no arena), EPROTONOSUPPORT (of another version), EBADMSG (its header is damaged), EXDEV (of
----another PID or time namespace), EFAULT.
+---Errors: EPROTOTYPE (it is no arena), EPROTONOSUPPORT (of another format; a fourth value says of which), EBADMSG (its
+---header is damaged), EXDEV (of another PID or time namespace), EFAULT.
 ---@return shm.Inspection? inspection
 ---@return string? message
 ---@return shm.Errno? code
+---@return integer? format of the arena's memory: 1 is shm 0.1
 function Segment:inspect() end
 
 ---Changes mode and owner.
@@ -821,7 +822,7 @@ function RecordArray:totable() end
 ---way is completed. Without a size it must exist.
 ---System calls: those of `shm.open`; stat(2) on /proc/self/ns.
 ---Errors: those of `shm.open`; ERANGE (it has another size), EPROTOTYPE (the segment is no arena), EPROTONOSUPPORT
----(another version made it), EXDEV (of another PID or time namespace), EUSERS, EBADMSG, ETIMEDOUT.
+---(it has another format), EXDEV (of another PID or time namespace), EUSERS, EBADMSG, ETIMEDOUT.
 ---@param name shm.Name nil is anonymous: a forked child inherits it
 ---@param size? shm.Size at least 8192 bytes
 ---@param opts? shm.CreateOptions not readonly
@@ -984,9 +985,11 @@ function Mutex:guard(timeout) end
 
 ---Locks, calls the function, and unlocks whatever it does: return, raise, or yield and be resumed. Returns what it
 ---returns. Whether the owner before died, `ownerdead` says. If the function yields and its coroutine is closed, the
----mutex is unlocked; if the coroutine is collected, the next owner is told EOWNERDEAD.
+---mutex is unlocked; if the coroutine is collected, the next owner is told EOWNERDEAD. A timeout in seconds may stand
+---before the function.
 ---System calls: as `lock`.
----Errors: EIDRM; what the function raises.
+---Errors: EIDRM; ETIMEDOUT with a timeout; what the function raises.
+---@overload fun(self: shm.Mutex, timeout: number?, fn: function, ...: any): any ...
 ---@param fn function
 ---@param ... any arguments of the function
 ---@return any ...

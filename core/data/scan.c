@@ -137,8 +137,7 @@ static int flush_bucket(struct shmx_hold *hold, uint32_t bucket, int64_t now,
   int status = meet_bucket(hold->dict, bucket, flushing);
   if (status != 0) return status;
   int64_t freed = flushing->tasks <= TASKS_MAX ? shmx_task_bury(hold, bucket) : 0;
-  if (freed >= 0)
-    freed = shmx_evict_bucket(hold, bucket, now, flushing->most - flushing->count);
+  if (freed >= 0) freed = shmx_evict_bucket(hold, bucket, now, flushing->most - flushing->count);
   if (freed > 0) flushing->count += (uint64_t)freed;
   return freed < 0 ? (int)freed : 0;
 }

@@ -59,15 +59,25 @@ static void delist(shmx_arena *arena) {
 
 /* ---- opening and closing ---- */
 
+/* Another size than the one asked for, or one that no arena has, is no use. */
+static int check_size(shmx_segment *segment, size_t size) {
+  size_t found = segment->object.size;
+  bool same = size == 0 || found == size;
+  if (same && found >= SHMX_ARENA_SIZE_MIN) return 0;
+  int status = found >= SHMX_ARENA_SIZE_MIN ? shmx_directory_identify(segment) : -EPROTOTYPE;
+  if (status == -EPROTONOSUPPORT) return status;
+  uint32_t fact = status == 0 ? SHMX_FACT_SIZE : SHMX_FACT_NO_ARENA;
+  return shmx_fail(&segment->object.facts, same ? -EPROTOTYPE : -ERANGE, fact, found, size);
+}
+
 static int open_segment(shmx_segment *segment, shmx_name name, size_t size,
                         const shmx_options *options) {
   bool may_create = size != 0 && name.id == SHMX_NO_ID;
   int status = may_create ? shmx_segment_open(segment, name, size, options)
                           : shmx_segment_attach(segment, name, options);
-  if (status != 0) return status;
-  size_t found = segment->object.size;
-  if (size != 0 && found != size) return -ERANGE;
-  return found >= SHMX_ARENA_SIZE_MIN ? 0 : -EPROTOTYPE;
+  /* What is too small may be an arena, too. */
+  if (status == -ERANGE) status = shmx_segment_attach(segment, name, options);
+  return status != 0 ? status : check_size(segment, size);
 }
 
 static int join(shmx_arena *arena) {
@@ -160,9 +170,14 @@ int shmx_arena_object_look(shmx_arena_object *object) {
 }
 
 static int check_entry(const shmx_arena *arena, uint32_t entry, const shmx_kind *kind,
-                       struct shmx_directory_entry *found) {
+                       struct shmx_directory_entry *found, shmx_facts *facts) {
   if (!shmx_directory_read(arena, entry, found)) return -EBADMSG;
-  if (found->kind != kind->id || found->layout != kind->layout) return -EPROTOTYPE;
+  if (found->kind != kind->id || found->layout != kind->layout) {
+    shmx_fail(facts, -EPROTOTYPE, SHMX_FACT_KIND, found->count, kind->count);
+    facts->kind = found->kind;
+    facts->layout = found->layout;
+    return -EPROTOTYPE;
+  }
   return found->size >= kind->size ? 0 : -EBADMSG;
 }
 
@@ -194,11 +209,12 @@ static int find_or_make(shmx_arena *arena, const char *name, const shmx_kind *ki
                         shmx_arena_object *object) {
   struct shmx_directory_entry found;
   uint32_t entry;
+  shmx_facts *facts = &object->memory.object.facts;
   int status = 0;
   shmx_directory_sweep(arena);
   if (!shmx_directory_find(arena, name, &entry))
-    status = shmx_directory_make(arena, name, kind, &entry);
-  if (status == 0) status = check_entry(arena, entry, kind, &found);
+    status = shmx_directory_make(arena, name, kind, &entry, facts);
+  if (status == 0) status = check_entry(arena, entry, kind, &found, facts);
   if (status == 0) open_object(arena, entry, &found, kind->size, object);
   return status;
 }
@@ -212,7 +228,10 @@ int shmx_arena_find(shmx_arena *arena, const char *name, const shmx_kind *kind,
                     shmx_arena_object *object) {
   if (!is_name(name) || kind->size == 0) return -EINVAL;
   int status = enter(arena);
-  if (status != 0) return status;
+  if (status != 0) {
+    object->memory.object.facts = arena->segment.object.facts;
+    return status;
+  }
   status = leave(arena, find_or_make(arena, name, kind, object));
   if (status == -EFAULT && object->memory.object.data != NULL) shmx_arena_object_close(object);
   return status;
@@ -345,6 +364,13 @@ shmx_kind shmx_record_kind(const shmx_layout *layout, uint64_t count) {
     kind.layout = hash_fields(kind.layout, layout->parts[i], layout);
   kind.layout = hash_fields(kind.layout, layout, layout);
   return kind;
+}
+
+shmx_type shmx_array_type(uint64_t layout, uint64_t count) {
+  shmx_type type = 0;
+  while (type < SHMX_TYPES && shmx_array_kind(type, count).layout != layout)
+    type++;
+  return type;
 }
 
 const char *shmx_kind_name(uint32_t kind) {

@@ -23,6 +23,7 @@
 SHMX_BEGIN_DECLS
 
 enum {
+  SHMX_ARENA_FORMAT = 2,         /* of its memory; raised whenever that changes */
   SHMX_ARENA_NAME_MAX = 63,      /* bytes of an object's name; none of them is a NUL */
   SHMX_ARENA_SIZE_MIN = 8192,    /* bytes */
   SHMX_ARENA_OBJECTS_MAX = 1024, /* of a large arena; it has an entry for each 2 KiB, at least 16 */
@@ -62,11 +63,11 @@ typedef struct shmx_arena_object {
  * size     bytes, at least SHMX_ARENA_SIZE_MIN; 0 opens only what exists, of whatever size
  * options  as of shmx_segment_open; SHMX_READONLY is EROFS
  * Errors: those of shmx_segment_open; ENOENT (size 0); EINVAL (too small); ERANGE (it has another
- *   size); EPROTOTYPE (the segment is no arena); EPROTONOSUPPORT (another version of the layout);
+ *   size); EPROTOTYPE (the segment is no arena); EPROTONOSUPPORT (an arena of another format);
  *   EXDEV (processes of another PID or time namespace made it: numbers of processes would be
  *   mistaken); EUSERS (as many handles are open as it has places for); EBADMSG; ETIMEDOUT (the
- * process arena->held_by has had the lock for SHMX_LOCK_TIMEOUT: it is stopped, or the memory is
- * corrupt).
+ *   process arena->held_by has had the lock for SHMX_LOCK_TIMEOUT: it is stopped, or the memory is
+ *   corrupt). Then arena->segment.object.facts may say what was found.
  */
 SHMX_API int shmx_arena_open(shmx_arena *arena, shmx_name name, size_t size,
                              const shmx_options *options);
@@ -87,7 +88,7 @@ SHMX_API void shmx_arena_move(shmx_arena *from, shmx_arena *to);
  * Errors: EINVAL (no name, or too long); EPROTOTYPE (there is one of another kind, layout or size);
  *   ENOSPC (no entry, or no extent that is long enough); ENOMEM (of an arena whose memory is not
  *   reserved: the system has no more, and keeps none of it); EBADMSG; EBADF; EFAULT; ETIMEDOUT;
- *   EUSERS.
+ *   EUSERS. Then object->memory.object.facts may say what was found.
  */
 SHMX_API int shmx_arena_find(shmx_arena *arena, const char *name, const shmx_kind *kind,
                              shmx_arena_object *object);
@@ -129,6 +130,9 @@ SHMX_API int shmx_arena_stat(shmx_arena *arena, shmx_arena_status *status);
 /* The kinds of plain memory: elements of one type; records of one layout. */
 SHMX_API shmx_kind shmx_array_kind(shmx_type type, uint64_t count);
 SHMX_API shmx_kind shmx_record_kind(const shmx_layout *layout, uint64_t count);
+
+/* The type of the elements of an array of this layout hash and count; SHMX_TYPES for another's. */
+SHMX_API shmx_type shmx_array_type(uint64_t layout, uint64_t count);
 
 /* "array" ... "barrier"; NULL for what is no kind. The string is static. */
 SHMX_API const char *shmx_kind_name(uint32_t kind);

@@ -1,6 +1,6 @@
-/* directory.c: header, members, entries and free space of an arena. Touches sync, os, base. */
-#include "mem/directory.h"
+/* directory.c: members, entries and free space of an arena. Touches sync, os, base. */
 #include "base/checked.h"
+#include "mem/directory_memory.h"
 #include "os/page.h"
 #include "os/process.h"
 #include "sync/lock.h"
@@ -8,47 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC UINT64_C(0x616e657261786d68) /* "hmxarena" in the order of the memory */
-
-enum { VERSION = 1, READY = 1, HEADER = 256, WORD_BITS = 64, BYTES_AN_ENTRY = 2048 };
-
-struct header {
-  _Atomic uint64_t magic;
-  _Atomic uint32_t version, ready; /* ready is stored last */
-  _Atomic uint64_t size;
-  _Atomic uint64_t processes, time; /* namespaces: shmx_process_namespaces */
-  _Atomic uint64_t serial;          /* of the entry that was made last */
-  _Atomic shmx_task creator;        /* of the arena: a process */
-  unsigned char unused[8];
-  struct shmx_lock lock;
-};
-_Static_assert(offsetof(struct header, lock) == 64, "the layout in memory");
-
-enum { FREE = 0, LIVE = SHMX_LIVE, REMOVED = 2 };
-
-struct entry {
-  _Atomic uint32_t state; /* stored last */
-  _Atomic uint32_t kind;
-  _Atomic uint64_t layout, offset, size, count, serial;
-  char name[SHMX_ARENA_NAME_MAX + 1];
-  unsigned char unused[16];
-};
-_Static_assert(sizeof(struct entry) == 128, "the layout in memory");
-
-struct member {
-  _Atomic shmx_task process; /* 0: nobody's */
-  _Atomic uint64_t bits[];   /* one for each entry, changed by the member only */
-};
+enum { BYTES_AN_ENTRY = 2048 };
 
 /* ---- where everything is ---- */
-
-static uint64_t words(const shmx_arena *arena) {
-  return (arena->entries + WORD_BITS - 1) / WORD_BITS;
-}
-
-static uint64_t member_size(const shmx_arena *arena) {
-  return sizeof(struct member) + words(arena) * sizeof(uint64_t);
-}
 
 static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most) {
   return value < least ? least : value > most ? most : value;
@@ -61,27 +23,6 @@ void shmx_directory_measure(shmx_arena *arena, uint64_t size) {
       HEADER + arena->entries * sizeof(struct entry) + arena->members * member_size(arena);
   arena->start = (end + SHMX_KIND_ALIGN - 1) / SHMX_KIND_ALIGN * SHMX_KIND_ALIGN;
 }
-
-static unsigned char *memory_of(const shmx_arena *arena) {
-  return arena->segment.object.data;
-}
-
-static struct header *header_of(const shmx_arena *arena) {
-  return (struct header *)(void *)memory_of(arena);
-}
-
-static struct entry *entry_at(const shmx_arena *arena, uint32_t entry) {
-  return (struct entry *)(void *)(memory_of(arena) + HEADER) + entry;
-}
-
-static struct member *member_at(const shmx_arena *arena, uint32_t member) {
-  return (struct member *)(void *)(memory_of(arena) + HEADER +
-                                   arena->entries * sizeof(struct entry) +
-                                   member * member_size(arena));
-}
-
-#define load(field)         atomic_load_explicit(&(field), memory_order_relaxed)
-#define store(field, value) atomic_store_explicit(&(field), value, memory_order_relaxed)
 
 /* ---- the lock ---- */
 
@@ -105,68 +46,6 @@ bool shmx_directory_try_enter(shmx_arena *arena) {
 
 void shmx_directory_leave(shmx_arena *arena) {
   shmx_lock_leave(&header_of(arena)->lock);
-}
-
-/* ---- the header ---- */
-
-/* Is all of it zero that an arena would write to, but for the lock? Then it was nobody's yet. */
-static bool is_blank(const shmx_arena *arena) {
-  const struct header *header = header_of(arena);
-  const unsigned char *memory = memory_of(arena);
-  for (uint64_t i = 0; i < arena->start; i++) {
-    bool lock = i >= offsetof(struct header, lock) && i < sizeof *header;
-    if (memory[i] == 0 || lock) continue;
-    /* Somebody is at it: acquire pairs with the release in make_header. */
-    atomic_thread_fence(memory_order_acquire);
-    return load(header->magic) == MAGIC;
-  }
-  return true;
-}
-
-static void make_header(shmx_arena *arena) {
-  struct header *header = header_of(arena);
-  uint64_t processes, time;
-  shmx_process_namespaces(&processes, &time);
-  store(header->magic, MAGIC);
-  /* Release: whoever sees the rest of it sees the magic. Pairs with the acquire in is_blank. */
-  atomic_thread_fence(memory_order_release);
-  store(header->version, VERSION);
-  store(header->size, arena->segment.object.size);
-  store(header->processes, processes);
-  store(header->time, time);
-  store(header->creator, shmx_process_self());
-  /* Release pairs with the acquire in is_ready. */
-  atomic_store_explicit(&header->ready, READY, memory_order_release);
-}
-
-static bool is_ready(const shmx_arena *arena) {
-  return atomic_load_explicit(&header_of(arena)->ready, memory_order_acquire) == READY;
-}
-
-int shmx_directory_check(const shmx_arena *arena) {
-  const struct header *header = header_of(arena);
-  uint64_t processes, time;
-  if (load(header->magic) != MAGIC) return -EPROTOTYPE;
-  if (load(header->version) != VERSION) return -EPROTONOSUPPORT;
-  if (load(header->size) != arena->segment.object.size) return -ERANGE;
-  shmx_process_namespaces(&processes, &time);
-  return load(header->processes) == processes && load(header->time) == time ? 0 : -EXDEV;
-}
-
-/* Nothing is written before it is sure that the memory is nobody else's. Another version may be
- * half made, too, and be ready by another mark. */
-int shmx_directory_prepare(shmx_arena *arena) {
-  uint64_t magic = load(header_of(arena)->magic);
-  if (magic != MAGIC && (magic != 0 || !is_blank(arena))) return -EPROTOTYPE;
-  uint32_t version = load(header_of(arena)->version);
-  if (version != 0 && version != VERSION) return -EPROTONOSUPPORT;
-  if (!is_ready(arena)) {
-    int status = shmx_directory_enter(arena);
-    if (status != 0) return status;
-    if (!is_ready(arena)) make_header(arena);
-    shmx_directory_leave(arena);
-  }
-  return shmx_directory_check(arena);
 }
 
 /* ---- members ---- */
@@ -199,7 +78,7 @@ int shmx_directory_join(shmx_arena *arena) {
         settle(arena, number);
         return 0;
       }
-  return -EUSERS;
+  return shmx_fail(&arena->segment.object.facts, -EUSERS, SHMX_FACT_HANDLES, arena->members, 0);
 }
 
 void shmx_directory_part(shmx_arena *arena) {
@@ -391,6 +270,16 @@ static bool find_free_entry(const shmx_arena *arena, uint32_t *entry) {
   return false;
 }
 
+/* Removed objects that are open still have a place, too. */
+static int fail_entries(const shmx_arena *arena, shmx_facts *facts) {
+  uint32_t removed = 0;
+  for (uint32_t entry = 0; entry < arena->entries; entry++)
+    removed += shmx_directory_is_removed(arena, entry);
+  shmx_fail(facts, -ENOSPC, SHMX_FACT_OBJECTS, removed, 0);
+  facts->limit = arena->entries;
+  return -ENOSPC;
+}
+
 static void fill_in(shmx_arena *arena, struct entry *entry, const char *name, const shmx_kind *kind,
                     uint64_t offset, uint64_t size) {
   uint64_t serial = load(header_of(arena)->serial) + 1;
@@ -422,12 +311,13 @@ static int take_extent(const shmx_arena *arena, uint64_t offset, uint64_t size) 
 
 /* The memory is zeroed before anybody sees it; others wait meanwhile. */
 int shmx_directory_make(shmx_arena *arena, const char *name, const shmx_kind *kind,
-                        uint32_t *number) {
+                        uint32_t *number, shmx_facts *facts) {
   uint64_t offset, largest, used;
   size_t size;
-  if (!shmx_round_up(kind->size, SHMX_KIND_ALIGN, &size)) return -ENOSPC;
-  if (!find_free_entry(arena, number) || !find_space(arena, size, &offset, &largest, &used))
-    return -ENOSPC;
+  if (!find_free_entry(arena, number)) return fail_entries(arena, facts);
+  if (!shmx_round_up(kind->size, SHMX_KIND_ALIGN, &size)) size = SIZE_MAX;
+  if (!find_space(arena, size, &offset, &largest, &used))
+    return shmx_fail(facts, -ENOSPC, SHMX_FACT_EXTENT, largest, kind->size);
   struct entry *entry = entry_at(arena, *number);
   int status = take_extent(arena, offset, size);
   if (status != 0) return status;

@@ -22,9 +22,13 @@ void shmx_directory_measure(shmx_arena *arena, uint64_t size);
 /* Makes what is not one yet an arena, and checks that it is one of ours. Takes the lock. */
 int shmx_directory_prepare(shmx_arena *arena);
 
+/* Is there an arena of our format in a segment that is large enough for one, be it half made?
+ * EPROTOTYPE, EPROTONOSUPPORT, with facts. Lockless; only looks. */
+int shmx_directory_identify(shmx_segment *segment);
+
 /* Is it an arena of ours, and whole? EPROTOTYPE, EPROTONOSUPPORT, ERANGE (its size is not the
- * segment's), EXDEV. Lockless; only looks. */
-int shmx_directory_check(const shmx_arena *arena);
+ * segment's), EXDEV; with facts. Lockless; only looks. */
+int shmx_directory_check(shmx_arena *arena);
 
 /* The lock, patiently; or if it can be had within SHMX_SLICE. */
 int shmx_directory_enter(shmx_arena *arena);
@@ -33,7 +37,7 @@ void shmx_directory_leave(shmx_arena *arena);
 
 /* ---- members ---- */
 
-/* A place for our process, with no bits set. EUSERS. */
+/* A place for our process, with no bits set. EUSERS, with facts in the arena's segment. */
 int shmx_directory_join(shmx_arena *arena);
 
 /* Gives up our place. Lockless. */
@@ -52,10 +56,10 @@ bool shmx_directory_uses(const shmx_arena *arena, uint32_t number, uint32_t entr
 /* Finds the entry of this name: false where there is none. */
 bool shmx_directory_find(const shmx_arena *arena, const char *name, uint32_t *entry);
 
-/* Makes an entry, with its memory zeroed. ENOSPC, EFAULT; ENOMEM: the extent's pages were refused,
- * and those that were taken are freed. */
-int shmx_directory_make(shmx_arena *arena, const char *name, const shmx_kind *kind,
-                        uint32_t *entry);
+/* Makes an entry, with its memory zeroed. ENOSPC, with facts; EFAULT; ENOMEM: the extent's pages
+ * were refused, and those that were taken are freed. */
+int shmx_directory_make(shmx_arena *arena, const char *name, const shmx_kind *kind, uint32_t *entry,
+                        shmx_facts *facts);
 
 /* Takes its name away. */
 void shmx_directory_remove(shmx_arena *arena, uint32_t entry);

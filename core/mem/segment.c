@@ -122,11 +122,10 @@ int shmx_segment_open(shmx_segment *segment, shmx_name name, size_t size,
     status = shmx_segment_create(segment, name, size, options);
     if (status == 0) return 0;
   }
-  if (status == 0 && segment->object.size < size) {
-    shmx_segment_detach(segment);
-    return -ERANGE;
-  }
-  return status;
+  if (status != 0 || segment->object.size >= size) return status;
+  shmx_fail(&segment->object.facts, -ERANGE, SHMX_FACT_SIZE, segment->object.size, size);
+  shmx_segment_detach(segment);
+  return -ERANGE;
 }
 
 void shmx_segment_detach(shmx_segment *segment) {

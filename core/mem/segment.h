@@ -6,6 +6,8 @@
  * A handle may be used by one thread at a time; different handles are independent. After fork
  * both processes have the handle and the mapping, and each detaches its own.
  *
+ * After a call that failed, segment->object.facts may say what was found (base/facts.h).
+ *
  * What lies in the memory is shared with processes that need not be friends: it is data, never
  * believed. Reads and writes are plain memory copies, not atomic.
  */

@@ -2,9 +2,9 @@
  * backing.h: the contract that System V, POSIX and memfd memory keep. Touches base.
  *
  * Every function returns 0 or a negative errno. `create` and `attach` fill in a zeroed object and
- * leave nothing behind when they fail. `publish` makes the name of what was created visible, when
- * all else is done, so that whoever finds the name finds all of the memory; System V memory has its
- * key from the start, and anonymous memory never has a name.
+ * leave nothing behind when they fail, but facts. `publish` makes the name of what was created
+ * visible, when all else is done, so that whoever finds the name finds all of the memory; System V
+ * memory has its key from the start, and anonymous memory never has a name.
  */
 #ifndef SHMX_OS_BACKING_H
 #define SHMX_OS_BACKING_H
@@ -13,7 +13,7 @@
 
 struct shmx_backing {
   int (*create)(shmx_object *, const shmx_name *, size_t size, const shmx_options *);
-  int (*publish)(const shmx_object *);
+  int (*publish)(shmx_object *);
   int (*attach)(shmx_object *, const shmx_name *, const shmx_options *);
   void (*detach)(shmx_object *);
   int (*remove)(const shmx_object *);    /* the name of this very object */

@@ -30,7 +30,7 @@ static int create(shmx_object *object, const shmx_name *name, size_t size,
   return status;
 }
 
-static int publish(const shmx_object *object) {
+static int publish(shmx_object *object) {
   (void)object;
   return 0;
 }

@@ -6,6 +6,7 @@
 #define SHMX_OS_OBJECT_H
 
 #include "base/api.h"
+#include "base/facts.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -94,6 +95,7 @@ typedef struct shmx_object {
   const uint32_t *live;     /* what stops being SHMX_LIVE when others remove it: SHMX_PART */
   struct shmx_watch *watch; /* knows whether the mapping has lost memory: os/fault.h */
   char posix[SHMX_NAME_MAX + 2];
+  shmx_facts facts; /* of the last call that failed, also while it is detached */
 } shmx_object;
 
 enum { SHMX_LIVE = 1 };

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define DIRECTORY "/dev/shm" /* where glibc and musl keep the objects */
@@ -42,16 +43,83 @@ static struct path path_of(const char *name) {
   return path;
 }
 
+/* ---- what /dev/shm has to do with a failure ---- */
+
+static int fail(shmx_object *object, int status, uint32_t fact) {
+  return shmx_fail(&object->facts, status, fact, 0, 0);
+}
+
+/* Why there is no folder of objects; 0 where there is one. */
+static uint32_t missing_fact(void) {
+  struct stat found;
+  if (stat(DIRECTORY, &found) == 0) return S_ISDIR(found.st_mode) ? 0 : SHMX_FACT_NOT_DIRECTORY;
+  if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP) return 0;
+  return lstat(DIRECTORY, &found) == 0 ? SHMX_FACT_DANGLING_DIRECTORY : SHMX_FACT_NO_DIRECTORY;
+}
+
+static bool is_closed(int access) {
+  return faccessat(AT_FDCWD, DIRECTORY, access, AT_EACCESS) != 0 && errno == EACCES;
+}
+
+/* No space is left for what needs so many bytes. */
+static int fail_space(shmx_object *object, size_t wanted) {
+  struct statvfs room;
+  if (statvfs(DIRECTORY, &room) != 0) return -ENOSPC;
+  return shmx_fail(&object->facts, -ENOSPC, SHMX_FACT_BYTES, room.f_bavail * room.f_frsize, wanted);
+}
+
+/* A file cannot even be begun in the folder. */
+static int fail_begin(shmx_object *object, int error, size_t size) {
+  struct statvfs room;
+  uint32_t missing = missing_fact();
+  if (missing != 0) return fail(object, -ENOTSUP, missing);
+  switch (error) {
+  case EROFS:
+    return fail(object, -EROFS, SHMX_FACT_READONLY_DIRECTORY);
+  case EACCES:
+    return fail(object, -EACCES, SHMX_FACT_CLOSED_DIRECTORY);
+  case EOPNOTSUPP:
+  case EISDIR: /* a file system, or a kernel, without O_TMPFILE */
+    return fail(object, -ENOTSUP, SHMX_FACT_UNFIT_DIRECTORY);
+  case ENOSPC:
+    if (statvfs(DIRECTORY, &room) != 0 || room.f_favail != 0) return fail_space(object, size);
+    return shmx_fail(&object->facts, -ENOSPC, SHMX_FACT_INODES, room.f_files, 0);
+  default:
+    return -error;
+  }
+}
+
+/* An object cannot be found, or not opened as it was to be. */
+static int fail_attach(shmx_object *object, int error) {
+  uint32_t missing = error == ENOENT || error == ENOTDIR || error == ELOOP ? missing_fact() : 0;
+  if (missing != 0) return fail(object, -ENOTSUP, missing);
+  if (error == EROFS) return fail(object, -EROFS, SHMX_FACT_READONLY_DIRECTORY);
+  if (error == EACCES && is_closed(X_OK)) return fail(object, -EACCES, SHMX_FACT_CLOSED_DIRECTORY);
+  bool no_file = error == EISDIR || error == EINVAL || error == ELOOP || error == ENXIO;
+  return no_file ? -ENODEV : -error;
+}
+
+void shmx_posix_explain_removal(int status, shmx_facts *facts) {
+  uint32_t fact = 0;
+  if (status == -ENOENT) fact = missing_fact();
+  if (status == -EROFS) fact = SHMX_FACT_READONLY_DIRECTORY;
+  if (status == -EPERM && is_closed(W_OK | X_OK)) fact = SHMX_FACT_CLOSED_DIRECTORY;
+  shmx_fail(facts, fact != 0 ? status : 0, fact, 0, 0);
+}
+
+/* ---- objects ---- */
+
 /*
  * A new object has no name until it has its mode, size and memory: shm_open(3) with O_CREAT would
  * show others an empty object, and leave it there if we died. O_TMPFILE and linkat(2) do not.
  * (The price: /proc/PID/maps of the creator shows the mapping by its inode, without the name.)
  */
-static int make(const shmx_options *options, size_t size, int *fd) {
-  *fd = open(DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (*fd < 0) return errno == ENOENT ? -ENOTSUP : -errno; /* there is no /dev/shm */
-  if (fchmod(*fd, options->mode) != 0) return -errno;
-  return shmx_fdmap_size(*fd, size, options);
+static int make(shmx_object *object, const shmx_options *options, size_t size) {
+  object->fd = open(DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (object->fd < 0) return fail_begin(object, errno, size);
+  if (fchmod(object->fd, options->mode) != 0) return -errno;
+  int status = shmx_fdmap_size(object->fd, size, options);
+  return status == -ENOSPC ? fail_space(object, size) : status;
 }
 
 /* Is something there already? Only publish is sure; this spares us the memory of a large one. */
@@ -67,21 +135,21 @@ static int create(shmx_object *object, const shmx_name *name, size_t size,
   if (options->flags & SHMX_HUGE) return -ENOTSUP;
   if (size >= SHMX_FDMAP_LARGE && is_taken(name->posix)) return -EEXIST;
   strcpy(object->posix, name->posix);
-  status = make(options, size, &object->fd);
+  status = make(object, options, size);
   if (status == -ENOSPC && is_taken(name->posix)) status = -EEXIST;
   if (status == 0) status = shmx_fdmap_map(object, size, options);
   if (status != 0 && object->fd >= 0) close(object->fd);
   return status;
 }
 
-static int publish(const shmx_object *object) {
+static int publish(shmx_object *object) {
   struct path path = path_of(object->posix);
   if (linkat(object->fd, "", AT_FDCWD, path.text, AT_EMPTY_PATH) == 0) return 0;
   if (errno != ENOENT) return -errno; /* before Linux 6.10, only root may use AT_EMPTY_PATH */
   char unnamed[32];
   snprintf(unnamed, sizeof unnamed, "/proc/self/fd/%d", object->fd);
   if (linkat(AT_FDCWD, unnamed, AT_FDCWD, path.text, AT_SYMLINK_FOLLOW) == 0) return 0;
-  return errno == ENOENT ? -ENOTSUP : -errno; /* there is no /proc */
+  return errno == ENOENT ? fail(object, -ENOTSUP, SHMX_FACT_NO_PROC) : -errno;
 }
 
 /* O_NONBLOCK: a pipe of that name must not hold us up. */
@@ -90,10 +158,7 @@ static int attach(shmx_object *object, const shmx_name *name, const shmx_options
   if (status != 0) return status;
   int access = options->flags & SHMX_READONLY ? O_RDONLY : O_RDWR;
   object->fd = shm_open(name->posix, access | O_NONBLOCK, 0);
-  if (object->fd < 0) {
-    bool no_file = errno == EISDIR || errno == EINVAL || errno == ELOOP || errno == ENXIO;
-    return no_file ? -ENODEV : -errno;
-  }
+  if (object->fd < 0) return fail_attach(object, errno);
   struct stat found;
   if (fstat(object->fd, &found) != 0)
     status = -errno;
@@ -147,6 +212,7 @@ static int resize(shmx_object *object, size_t size) {
   if (fstat(object->fd, &found) != 0) return -errno;
   size_t former = (size_t)found.st_size;
   int status = size > former ? grow(object, former, size) : 0;
+  if (status == -ENOSPC) return fail_space(object, size - former);
   if (status != 0) return status;
   shmx_watch_pause(object->watch);
   void *data = mremap(object->data, object->length, length, MREMAP_MAYMOVE);
@@ -169,7 +235,7 @@ static int compare(const void *left, const void *right) {
 
 int shmx_posix_list(shmx_stat *list, size_t room, size_t *count) {
   DIR *directory = opendir(DIRECTORY);
-  if (directory == NULL) return errno == ENOENT ? 0 : -errno;
+  if (directory == NULL) return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
   size_t first = *count;
   struct dirent *entry;
   while ((entry = readdir(directory)) != NULL) {

@@ -194,6 +194,38 @@ int shmx_semaphores_open(shmx_semaphores *set, shmx_name name, int count,
   return status;
 }
 
+/* ---- why not ---- */
+
+static int found_count(const shmx_name *name) {
+  struct semid_ds ds;
+  int id = name->id != SHMX_NO_ID ? name->id : semget(name->key, 0, 0);
+  return id >= 0 && get_status(id, &ds) == 0 ? (int)ds.sem_nsems : 0;
+}
+
+/* SEM_INFO has the number of sets in the field semusz, and of semaphores in semaem. */
+static void explain_space(shmx_facts *facts) {
+  struct seminfo info;
+  if (semctl(0, 0, SEM_INFO, (union semun){.buf = (struct semid_ds *)(void *)&info}) < 0) return;
+  if (info.semusz >= info.semmni) {
+    shmx_fail(facts, -ENOSPC, SHMX_FACT_SEMMNI, (uint64_t)info.semmni, 0);
+  } else {
+    shmx_fail(facts, -ENOSPC, SHMX_FACT_SEMMNS, (uint64_t)info.semaem, 0);
+    facts->limit = (uint64_t)info.semmns;
+  }
+}
+
+void shmx_semaphores_explain(shmx_name name, uint64_t count, int status, shmx_facts *facts) {
+  struct seminfo info;
+  *facts = (shmx_facts){0};
+  if (status == -ERANGE)
+    shmx_fail(facts, status, SHMX_FACT_SIZE, (uint64_t)found_count(&name), count);
+  else if (status == -ENOSPC)
+    explain_space(facts);
+  else if (status == -E2BIG &&
+           semctl(0, 0, IPC_INFO, (union semun){.buf = (struct semid_ds *)(void *)&info}) >= 0)
+    shmx_fail(facts, status, SHMX_FACT_SEMOPM, (uint64_t)info.semopm, count);
+}
+
 /* ---- operations ---- */
 
 int shmx_semaphores_operate(const shmx_semaphores *set, shmx_semaphores_step *steps, size_t count,

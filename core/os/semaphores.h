@@ -58,6 +58,15 @@ typedef struct shmx_semaphores_options {
 SHMX_API int shmx_semaphores_open(shmx_semaphores *set, shmx_name name, int count,
                                   const shmx_semaphores_options *options);
 
+/*
+ * What explains a status of shmx_semaphores_open or shmx_semaphores_operate, as the kernel says it
+ * now: ERANGE of open (SHMX_FACT_SIZE: so many semaphores; `wanted` is `count`), ENOSPC, E2BIG; no
+ * facts (status 0) for others. semget(2); semctl(2) with IPC_STAT, IPC_INFO, SEM_INFO. Does not
+ * block; thread-safe; fork-safe.
+ */
+SHMX_API void shmx_semaphores_explain(shmx_name name, uint64_t count, int status,
+                                      shmx_facts *facts);
+
 /* One step of an operation. */
 typedef struct shmx_semaphores_step {
   uint16_t index; /* from 0 */

@@ -61,6 +61,21 @@ static void detach(shmx_object *object) {
   if (shmdt(object->data) != 0) munmap(object->data, object->length);
 }
 
+/* The kernel has no place, or no pages, for another segment. */
+static int fail_space(shmx_object *object, size_t size) {
+  struct shm_info used;
+  struct shminfo limits;
+  if (shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&used) < 0 ||
+      shmctl(0, IPC_INFO, (struct shmid_ds *)(void *)&limits) < 0)
+    return -ENOSPC;
+  if ((unsigned long)used.used_ids >= limits.shmmni)
+    return shmx_fail(&object->facts, -ENOSPC, SHMX_FACT_SHMMNI, limits.shmmni, 0);
+  size_t page = shmx_page_size(false), pages = size / page + (size % page != 0);
+  shmx_fail(&object->facts, -ENOSPC, SHMX_FACT_SHMALL, used.shm_tot, pages);
+  object->facts.limit = limits.shmall;
+  return -ENOSPC;
+}
+
 static int create(shmx_object *object, const shmx_name *name, size_t size,
                   const shmx_options *options) {
   if (name->id != SHMX_NO_ID) return -EINVAL; /* the kernel chooses identifiers */
@@ -70,6 +85,7 @@ static int create(shmx_object *object, const shmx_name *name, size_t size,
               (options->flags & SHMX_NORESERVE ? SHM_NORESERVE : 0);
   object->id = shmget(name->key, size, flags);
   if (object->id < 0) {
+    if (errno == ENOSPC) return fail_space(object, size);
     if (errno != EINVAL) return -errno;
     return object->huge ? -ENOTSUP : -EFBIG; /* a valid size is refused only above SHMMAX */
   }
@@ -80,7 +96,7 @@ static int create(shmx_object *object, const shmx_name *name, size_t size,
   return status;
 }
 
-static int publish(const shmx_object *object) {
+static int publish(shmx_object *object) {
   (void)object;
   return 0; /* shmget has done it */
 }

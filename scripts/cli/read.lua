@@ -54,11 +54,21 @@ local function show_elements(segment, options)
   end
 end
 
+-- Elements of an arena lie in its arrays, not where the offset says.
+local function hint_at_arena(segment, name)
+  if not segment:inspect() then return end
+  io.stderr:write("shm: ", names.printable(name), " is an arena, shown byte by byte; its objects: shm arena ",
+    names.printable(name), "\n")
+end
+
 function read.run(options)
   local segment <close> = names.attach(options.name, { readonly = true })
   local size, first = #segment, options.offset
   if first > size then problem.fail(("offset %d is behind the end, at %d"):format(first, size)) end
-  if options.type then return show_elements(segment, options) end
+  if options.type then
+    hint_at_arena(segment, options.name)
+    return show_elements(segment, options)
+  end
   local count = options.count or size - first
   if count > size - first then
     problem.fail(("there are %d bytes from offset %d on, and not %d"):format(size - first, first, count))

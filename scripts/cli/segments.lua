@@ -8,16 +8,16 @@ local shm = require "shm"
 
 local segments = {}
 
--- Is there an arena in it? true and an inspection; true (one that cannot be looked into); false; nil: not known,
--- since we may not look.
+-- Is there an arena in it? true and an inspection; true (one that cannot be looked into), nil, and its format if that
+-- is another than ours; false; nil: not known, since we may not look.
 function segments.look(stat)
   if stat.backing == "messages" then return false end
   local segment <close> = shm.attach(names.handle(stat), { readonly = true })
   if not segment then return nil end
-  local inspection, _, code = segment:inspect()
+  local inspection, _, code, arena_format = segment:inspect()
   if inspection then return true, inspection end
   if code == "EFAULT" then return nil end
-  return code ~= "EPROTOTYPE", nil
+  return code ~= "EPROTOTYPE", nil, arena_format
 end
 
 -- Who made it, and whether they live: what the system knows, or an arena.
@@ -31,8 +31,9 @@ local function set_creator(stat, inspection)
 end
 
 -- Nobody has it, and who made it is dead. Of what we cannot know, it is not so; whose mappings we may not see, an
--- arena may still name.
+-- arena may still name. An arena that cannot be looked into, as one of another format, is never an orphan.
 local function is_orphan(stat, inspection)
+  if stat.arena and not inspection then return false end
   return stat.attached == 0 and stat.creator_lives == false and (not inspection or #inspection.handles == 0)
 end
 
@@ -44,7 +45,7 @@ function segments.list()
     stat.attached = stat.nattch or stat.ino and (mapped[stat.ino] or 0) -- a message queue has no memory to attach to
   end
   for _, stat in ipairs(list) do
-    stat.arena, inspections[stat] = segments.look(stat)
+    stat.arena, inspections[stat], stat.format = segments.look(stat)
     set_creator(stat, inspections[stat])
     stat.owner = processes.user(stat.uid)
     stat.command = stat.creator and stat.creator_lives and processes.command(stat.creator) or nil
@@ -69,6 +70,8 @@ local function notes(stat, inspection)
   local list = { stat.orphan and "orphan" or nil }
   if inspection then
     list[#list + 1] = "arena, " .. format.many(#inspection.objects, "object")
+  elseif stat.format then
+    list[#list + 1] = ("arena of format %d"):format(stat.format)
   elseif stat.arena then
     list[#list + 1] = "arena, not readable"
   elseif stat.arena == nil then

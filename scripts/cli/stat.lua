@@ -43,13 +43,14 @@ local function look(text)
     found = problem.check(segment:stat())
   end
   local inspection
-  found.arena, inspection = segments.look(found)
+  found.arena, inspection, found.format = segments.look(found)
   return found, inspection
 end
 
 local function arena_of(found, inspection)
   if inspection then return "yes, of " .. format.many(#inspection.objects, "object") end
   if found.arena == nil then return "not known: it is closed to this user" end
+  if found.format then return ("yes, of format %d, which this version does not read"):format(found.format) end
   return found.arena and "yes, which is damaged" or "no"
 end
 

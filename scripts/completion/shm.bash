@@ -38,7 +38,7 @@ _shm() {
   stat) options=(--json) ;;
   create) options=(--mode --arena) ;;
   read) options=(--offset --count --type --raw) ;;
-  write) options=(--offset --type) ;;
+  write) options=(--offset --type --force) ;;
   rm) options=(--orphans --dry-run) ;;
   watch) options=(--offset --interval --refreshes) ;;
   arena) options=(--interval --json) ;;
