@@ -48,6 +48,7 @@ int shmx_channel_claim(shmx_channel *channel, int ends) {
   if (ends & SHMX_PRODUCER) status = claim(&channel->producer, &memory->producer);
   if (status != 0 || !(ends & SHMX_CONSUMER)) return status;
   status = claim(&channel->consumer, &memory->consumer);
+  if (status == 0) shmx_channel_rearm(channel);
   if (status != 0 && ends & SHMX_PRODUCER && !produces)
     shmx_end_give_up(&channel->producer, &memory->producer);
   return status;
@@ -71,10 +72,22 @@ void shmx_channel_close(shmx_channel *channel) {
 
 /* ---- readiness ---- */
 
-/* Is there something to receive, or never again? */
-static bool is_readable(const void *context, uint64_t seen) {
-  (void)seen;
-  return shmx_channel_is_readable(context);
+/* A consumer that is stopped, or that looks at a message, keeps all others from receiving. */
+static enum shmx_ready is_ready(const void *context, shmx_task own) {
+  const struct shmx_channel_memory *memory = context;
+  if (!shmx_channel_is_readable(memory)) return SHMX_NOT_READY;
+  shmx_task owner = shmx_lock_owner(&memory->consumer.turn);
+  return owner == 0 || owner == own || !shmx_task_lives(owner) ? SHMX_READY : SHMX_HELD;
+}
+
+/* The owner of an end that we have claimed, and can receive at. */
+static shmx_task own_end(const struct shmx_channel_end *mine) {
+  return mine->claimed && !mine->busy ? mine->owner : 0;
+}
+
+void shmx_channel_rearm(const shmx_channel *channel) {
+  if (channel->readiness != NULL)
+    shmx_readiness_rearm(channel->readiness, own_end(&channel->consumer));
 }
 
 int shmx_channel_fd(shmx_channel *channel, int *fd) {
@@ -83,7 +96,8 @@ int shmx_channel_fd(shmx_channel *channel, int *fd) {
   if (*fd >= 0) return 0;
   shmx_readiness_stop(channel->readiness); /* the parent's */
   channel->readiness = NULL;
-  int status = shmx_readiness_start(&channel->readiness, &memory->readable, is_readable, memory, 0);
+  int status = shmx_readiness_start(&channel->readiness, &memory->readable, is_ready, memory,
+                                    own_end(&channel->consumer));
   if (status == 0) *fd = shmx_readiness_fd(channel->readiness);
   return status;
 }

@@ -38,4 +38,7 @@ static inline int shmx_channel_wait(shmx_channel *channel, struct shmx_event *ev
   return shmx_await(&awaited, seen, &channel->spin, deadline);
 }
 
+/* There is nothing for this handle to receive now: its descriptor, if there is one, says so. */
+void shmx_channel_rearm(const shmx_channel *channel);
+
 #endif

@@ -1,7 +1,6 @@
 /* channel_receive.c: the consuming end of a channel. Touches sync, os, base. */
 #include "base/copy.h"
 #include "data/channel_memory.h"
-#include "data/readiness.h"
 #include "sync/spin.h"
 
 /* In our turn: messages between head and tail. -EAGAIN: there are none; -EPIPE: nor ever will be.
@@ -22,14 +21,21 @@ static int look(shmx_channel *channel, uint64_t *head, uint64_t *tail) {
 /* What every attempt to receive ends with: the descriptor, if there is one, says what is left. */
 static int received(const shmx_channel *channel, int status) {
   if (channel->readiness != NULL && !shmx_channel_is_readable(channel->memory))
-    shmx_readiness_rearm(channel->readiness, 0);
+    shmx_channel_rearm(channel);
+  return status;
+}
+
+/* Our turn. If another has it, the descriptor tells when the end is free. */
+static int enter(shmx_channel *channel, int64_t deadline) {
+  int status = shmx_end_enter(&channel->consumer, &channel->memory->consumer, deadline);
+  if (status != 0) shmx_channel_rearm(channel);
   return status;
 }
 
 /* Our turn, with something to receive in it. -EAGAIN: there was nothing, and now there may be. */
 static int try_readable(shmx_channel *channel, int64_t deadline, uint64_t *head, uint64_t *tail) {
   struct shmx_channel_memory *memory = channel->memory;
-  int status = shmx_end_enter(&channel->consumer, &memory->consumer, deadline);
+  int status = enter(channel, deadline);
   if (status != 0) return status;
   status = look(channel, head, tail);
   if (status == 0) return 0;
@@ -229,7 +235,7 @@ int shmx_channel_consume(shmx_channel *channel, const shmx_copied *copied, int64
   /* What was copied, before the head: pairs with the fence in place() of channel_send.c. */
   atomic_thread_fence(memory_order_acquire);
   if (is_taken(channel, copied)) return -EAGAIN;
-  int status = shmx_end_enter(&channel->consumer, &memory->consumer, deadline);
+  int status = enter(channel, deadline);
   if (status != 0) return status;
   if (is_still_first(channel, copied))
     shmx_end_pass(&memory->consumer, copied->to, copied->messages);
@@ -266,9 +272,18 @@ int shmx_channel_peek(shmx_channel *channel, shmx_message *message, int64_t dead
   if (mine->owner == 0) shmx_end_keep(mine);
   mine->busy = true;
   mine->at = item.next;
+  shmx_channel_rearm(channel); /* until the release there is nothing to receive */
   *message = (shmx_message){shmx_ring_bytes(memory->ring, channel->capacity, item.at), item.length,
                             item.tag};
   return 0;
+}
+
+/* Gives the end back. Whoever sleeps because it was held can receive what is left. */
+static void end_peek(shmx_channel *channel) {
+  struct shmx_channel_memory *memory = channel->memory;
+  shmx_end_done(&channel->consumer, &memory->consumer);
+  shmx_channel_rearm(channel);
+  if (shmx_channel_is_readable(memory)) shmx_event_notify(&memory->readable);
 }
 
 int shmx_channel_release(shmx_channel *channel) {
@@ -276,13 +291,12 @@ int shmx_channel_release(shmx_channel *channel) {
   struct shmx_channel_end *mine = &channel->consumer;
   if (!mine->busy || mine->owner != shmx_self()->task) return -EPERM;
   shmx_end_pass(&memory->consumer, mine->at, 1);
-  shmx_end_done(mine, &memory->consumer);
-  shmx_end_tell(&channel->consumer, &memory->writable);
-  return received(channel, 0);
+  end_peek(channel);
+  shmx_end_tell(mine, &memory->writable);
+  return 0;
 }
 
 void shmx_channel_unpeek(shmx_channel *channel) {
-  struct shmx_channel_end *mine = &channel->consumer;
-  if (mine->busy && mine->owner == shmx_self()->task)
-    shmx_end_done(mine, &channel->memory->consumer);
+  const struct shmx_channel_end *mine = &channel->consumer;
+  if (mine->busy && mine->owner == shmx_self()->task) end_peek(channel);
 }

@@ -6,24 +6,31 @@
 #ifndef SHMX_DATA_READINESS_H
 #define SHMX_DATA_READINESS_H
 
+#include "os/process.h"
 #include "sync/event.h"
-
-#include <stdbool.h>
 
 struct shmx_readiness;
 
-/* Is there something to receive? Runs in the thread; `context` is memory that others write to. */
-typedef bool shmx_is_ready(const void *context, uint64_t seen);
+enum shmx_ready {
+  SHMX_NOT_READY, /* until the event is notified */
+  SHMX_HELD,      /* there is something, but another consumer holds the end */
+  SHMX_READY
+};
 
-/* Starts to watch. `seen` is what `is_ready` is given until the next rearm. */
+/* Is there something to receive? Runs in the thread. `context` is memory that others write to; an
+ * end that `own` holds is free for this handle. */
+typedef enum shmx_ready shmx_is_ready(const void *context, shmx_task own);
+
+/* Starts to watch. */
 int shmx_readiness_start(struct shmx_readiness **readiness, struct shmx_event *event,
-                         shmx_is_ready *is_ready, const void *context, uint64_t seen);
+                         shmx_is_ready *is_ready, const void *context, shmx_task own);
 
 /* The descriptor, unless this is a forked child, which has no such thread: -1. */
 int shmx_readiness_fd(const struct shmx_readiness *readiness);
 
-/* Something was received, or nothing was there: readable from now on only if more comes. */
-void shmx_readiness_rearm(struct shmx_readiness *readiness, uint64_t seen);
+/* The handle has nothing to receive for now: the descriptor is not readable until the thread finds
+ * something. The caller has just looked, and need not look again. */
+void shmx_readiness_rearm(struct shmx_readiness *readiness, shmx_task own);
 
 /* Ends the thread and closes the descriptor. NULL is allowed. */
 void shmx_readiness_stop(struct shmx_readiness *readiness);

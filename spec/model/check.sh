@@ -110,6 +110,17 @@ dict   fails safety  -DPOOL -DKILLS=1 -DNO_LOG
 dict   fails safety  -DPOOL -DKILLS=1 -DNOT_FROZEN
 dict   fails safety  -DPOOL -DKILLS=1 -DFROZEN_LATE
 dict   fails safety  -DPOOL -DKILLS=1 -DTHAWED_EARLY
+readiness holds safety
+readiness holds safety  -DOTHER
+readiness holds safety  -DOTHER -DKILLS=1 -DSLICES
+readiness holds ends    -DOTHER -DKILLS=1 -DSLICES
+readiness fails safety  -DNO_LOCK
+readiness fails safety  -DNO_CHANGED
+readiness fails safety  -DNO_TICKET
+readiness fails safety  -DSET_ONCE
+readiness fails safety  -DKILLS=1
+readiness fails safety  -DOTHER -DNO_TELL
+readiness fails safety  -DOTHER -DANY_OWNER
 END
 }
 
@@ -169,7 +180,7 @@ awk '
   END {
     for (i = 1; i <= models; i++) {
       m = order[i]
-      printf "model %-7s holds in %d runs, of %d states, to depth %d; %d broken variants fail\n",
+      printf "model %-9s holds in %d runs, of %d states, to depth %d; %d broken variants fail\n",
         m, holds[m], states[m], depth[m], fails[m]
     }
   }' results
