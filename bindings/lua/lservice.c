@@ -51,7 +51,7 @@ static struct lservice *check(lua_State *L) {
 enum { DEFAULT_LIMIT = 4096 };
 
 int lservice_open(lua_State *L) {
-  static const char *const options[] = {"retry", NULL};
+  static const char *const options[] = {"retry", "spin", NULL};
   shmx_arena *arena = larena_check(L);
   uint64_t size = lua_isnoneornil(L, 3) ? DEFAULT_LIMIT : larg_size(L, 3);
   luaL_argcheck(L, size <= SHMX_SERVICE_LIMIT_MAX, 3, "requests and replies have at most 16M");
@@ -60,10 +60,12 @@ int lservice_open(lua_State *L) {
     luaL_argerror(
         L, 4, lua_pushfstring(L, "option retry is true or false, not a %s", luaL_typename(L, -1)));
   bool retry = lua_toboolean(L, -1);
+  int spin = lmessage_spin(L, 4);
   shmx_kind kind = shmx_service_kind((size + 63) & ~UINT64_C(63));
   struct lservice *self = (struct lservice *)lobject_open(L, arena, 2, &kind, &service_type);
   if (self == NULL) return 3;
   self->retry |= retry;
+  if (spin >= 0) shmx_service_spin(&self->service, (uint32_t)spin);
   return 1;
 }
 

@@ -1127,7 +1127,7 @@ function Arena:topic(name, size) end
 ---EFAULT, ETIMEDOUT.
 ---@param name string 1 to 63 bytes
 ---@param size? shm.Size of the largest request and reply; default 4096, at most 16M; the same for all who open it
----@param opts? { retry?: boolean }
+---@param opts? { retry?: boolean, spin?: integer } spin: as of a channel, for calls and for servers
 ---@return shm.Service? service
 ---@return string? message
 ---@return shm.Errno? code

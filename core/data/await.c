@@ -35,7 +35,5 @@ int shmx_await(const struct shmx_awaited *awaited, uint64_t seen, shmx_spin *spi
   int64_t start = shmx_clock_now();     /* each time: a peer may move it for ever */
   if (start >= deadline) return -ETIMEDOUT;
   if (shmx_spin_while(spin, awaited->index, seen)) return 0;
-  int status = sleep_on(awaited, seen, start, deadline);
-  shmx_spin_slept(spin, shmx_clock_now() - start);
-  return status;
+  return sleep_on(awaited, seen, start, deadline);
 }

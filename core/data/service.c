@@ -71,6 +71,11 @@ void shmx_service_open(shmx_service *service, void *memory, uint64_t limit) {
   shmx_spin_open(&service->spin, SHMX_SPIN_MOST);
 }
 
+void shmx_service_spin(shmx_service *service, uint32_t most) {
+  shmx_spin_open(&service->spin, most);
+  shmx_channel_spin(&service->requests, most);
+}
+
 void shmx_service_close(shmx_service *service) {
   shmx_channel_close(&service->requests);
   service->memory = NULL;
@@ -271,12 +276,10 @@ static int copy_reply(const shmx_service *service, struct slot *slot, void *buff
 
 /* Until the state is another, or it is time to look around; returns 0 also for nothing. */
 static int wait_for(shmx_service *service, struct slot *slot, uint64_t state, int64_t until) {
-  int64_t start = shmx_clock_now();
   if (shmx_spin_while(&service->spin, &slot->state, state)) return 0;
   uint32_t ticket = shmx_event_prepare(&slot->changed);
   if (state_of(slot) != state) return 0;
   int status = shmx_event_wait(&slot->changed, ticket, until);
-  shmx_spin_slept(&service->spin, shmx_clock_now() - start);
   return status == -ETIMEDOUT ? 0 : status;
 }
 

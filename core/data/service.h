@@ -51,6 +51,9 @@ SHMX_API shmx_kind shmx_service_kind(uint64_t limit);
 SHMX_API void shmx_service_open(shmx_service *service, void *memory, uint64_t limit);
 SHMX_API void shmx_service_close(shmx_service *service);
 
+/* Looks before a sleep, at most, of callers and servers; 0: none. Without it, experience tells. */
+SHMX_API void shmx_service_spin(shmx_service *service, uint32_t most);
+
 /*
  * Calls: sends a request and waits for the reply, which it copies into the buffer, of at least
  * `limit` bytes. Errors: EOWNERDEAD (the server that had it has died); ETIMEDOUT; EMSGSIZE (over

@@ -1,6 +1,4 @@
-/*
- * waiting.h: how long who waits looks before it sleeps, as a handle remembers it. Touches libc.
- */
+/* waiting.h: how long a waiter looks before it sleeps, as its handle remembers it. */
 #ifndef SHMX_SYNC_WAITING_H
 #define SHMX_SYNC_WAITING_H
 
@@ -8,8 +6,10 @@
 
 /* What experience says: sync/spin.h. */
 typedef struct shmx_spin {
-  uint32_t most;  /* how often to look, at most; 0: never */
-  uint32_t times; /* how often to look next time */
+  uint32_t most;  /* looks of one spin, at most; 0: none */
+  uint32_t times; /* looks of the next spin; 0: the next waits have none */
+  uint32_t wait;  /* how many waits are still without one */
+  uint32_t pause; /* how many will be, if the trial after them meets nothing */
 } shmx_spin;
 
 #endif
