@@ -1,5 +1,6 @@
 -- eventloop_spec.lua: a channel's descriptor in event loops: how often it wakes a loop, on one core and on two.
 local peers = require "spec.support.peers"
+local process = require "spec.support.process"
 local shm = require "shm"
 local uv = require "luv"
 
@@ -106,28 +107,24 @@ for loop, chunk in pairs(loops) do
   end)
 end
 
--- How often the descriptor wakes a loop that does nothing, until the time is over.
-local function wakes_within(fd, seconds)
-  local poll, timer, wakes, over = uv.new_poll(fd), uv.new_timer(), 0, false
-  poll:start("r", function() wakes = wakes + 1 end)
-  timer:start(math.floor(seconds * 1000), 0, function() over = true end)
-  while not over do uv.run "once" end
-  poll:close()
-  timer:close()
+-- Polls the descriptor until condition(wakes) holds, or the time is over; how often it woke the loop.
+local function poll(fd, seconds, condition)
+  local handle, wakes = uv.new_poll(fd), 0
+  handle:start("r", function() wakes = wakes + 1 end)
+  process.await(function() return condition(wakes) end, seconds)
+  handle:close()
   uv.run "nowait"
   return wakes
 end
 
+-- How often the descriptor wakes a loop that does nothing, until the time is over.
+local function wakes_within(fd, seconds)
+  return poll(fd, seconds, function() return false end)
+end
+
 -- Whether the descriptor becomes readable, before a deadline.
 local function becomes_readable(fd)
-  local poll, timer, readable, late = uv.new_poll(fd), uv.new_timer(), false, false
-  poll:start("r", function() readable = true end)
-  timer:start(10000, 0, function() late = true end)
-  while not readable and not late do uv.run "once" end
-  poll:close()
-  timer:close()
-  uv.run "nowait"
-  return readable
+  return poll(fd, 10, function(wakes) return wakes > 0 end) > 0
 end
 
 describe("the descriptor of a channel", function()
@@ -179,6 +176,7 @@ describe("the descriptor of a channel", function()
       assert(c:send "first" and c:send "second")
       local peer = peers.hold(name, chunk)
       local fd = assert(c:fd())
+      assert.equal("EAGAIN", (select(3, c:receive(0)))) -- the second time, it was readable before the peek
       assert.equal(0, wakes_within(fd, 0.05))
       ending(peer)
       assert.is_true(becomes_readable(fd))

@@ -1,5 +1,6 @@
 /* lsealed.c: a misspelt method, or a field that was meant as a key, raises. Touches lua.h. */
 #include "lua/lsealed.h"
+#include "lua/luser.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -31,12 +32,19 @@ int lsealed_raise(lua_State *L, const char *noun, bool assigning) {
   return luaL_error(L, "%s %s has no field %s; %s", article, noun, key, advice);
 }
 
+/* The noun is in upvalue 1. */
+static int raise_of(lua_State *L, bool assigning) {
+  const char *noun = lua_tostring(L, lua_upvalueindex(1));
+  luser_check(L, noun != NULL);
+  return lsealed_raise(L, noun, assigning);
+}
+
 static int raise_reading(lua_State *L) {
-  return lsealed_raise(L, lua_tostring(L, lua_upvalueindex(1)), false);
+  return raise_of(L, false);
 }
 
 static int raise_assigning(lua_State *L) {
-  return lsealed_raise(L, lua_tostring(L, lua_upvalueindex(1)), true);
+  return raise_of(L, true);
 }
 
 void lsealed_set(lua_State *L, const char *noun) {

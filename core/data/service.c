@@ -2,51 +2,10 @@
  * service.c: calls. A request in the channel names the slot of its caller and the number of the
  * call; whatever does not fit the slot any more is passed over. Touches sync, os, base.
  */
-#include "data/service.h"
-#include "os/clock.h"
-#include "sync/event.h"
-#include "sync/lock.h"
+#include "data/service_memory.h"
 #include "sync/spin.h"
 
-#include <stddef.h>
-#include <string.h>
-
-/* What stands before a request in the channel. */
-struct prefix {
-  uint64_t number;
-  uint32_t slot, unused;
-};
-_Static_assert(sizeof(struct prefix) == SHMX_REQUEST_HEAD, "the layout in memory");
-
-enum { IDLE, WAITING, TAKEN, DONE };
-
-/* A caller's place. All but `caller` and `number` changes within the lock, and `number` by nobody
- * but the caller. */
-struct slot {
-  _Atomic shmx_task caller; /* whose it is; 0: nobody's */
-  struct shmx_lock lock;
-  _Atomic uint64_t number; /* of its call: a request or reply with another is too late */
-  _Atomic uint64_t state;
-  _Atomic shmx_task server; /* who has taken the request */
-  struct shmx_event changed;
-  _Atomic uint32_t length, tag;
-  unsigned char unused[4];
-  _Atomic uint64_t began; /* when the call did */
-  unsigned char reply[];
-};
-_Static_assert(offsetof(struct slot, reply) == 64, "the layout in memory");
-
-struct shmx_service_memory {
-  struct shmx_event freed; /* a slot was */
-  unsigned char unused[60];
-  unsigned char slots[]; /* SHMX_CALLERS of them, then the channel */
-};
-
 /* ---- geometry ---- */
-
-static uint64_t slot_size(uint64_t limit) {
-  return sizeof(struct slot) + limit;
-}
 
 static uint64_t channel_offset(uint64_t limit) {
   return sizeof(struct shmx_service_memory) + SHMX_CALLERS * slot_size(limit);
@@ -81,71 +40,11 @@ void shmx_service_close(shmx_service *service) {
   service->memory = NULL;
 }
 
-static struct slot *slot_at(const shmx_service *service, uint32_t slot) {
-  return (struct slot *)(void *)(service->memory->slots + slot * slot_size(service->limit));
-}
-
-#define load(field)         atomic_load_explicit(&(field), memory_order_relaxed)
-#define store(field, value) atomic_store_explicit(&(field), value, memory_order_relaxed)
-
-/* Within, each state of a slot is whole: who died in it has left an older one. */
-static int enter(shmx_service *service, struct slot *slot, int64_t deadline) {
-  int status = shmx_lock_enter(&slot->lock, deadline);
-  if (status == 0 || status == -EOWNERDEAD) return 0;
-  service->held_by = shmx_lock_holder(&slot->lock);
-  return status;
-}
-
-/* ---- turns at the channel ---- */
-
-/* Until when to wait there, if a turn of another is in the way. */
-static int64_t turn_deadline(int64_t deadline) {
-  return deadline != SHMX_FOREVER ? deadline : shmx_clock_now() + SHMX_LOCK_TIMEOUT;
-}
-
-/* Has this attempt failed because another had the turn at the end? Notes who that was. */
-static bool has_missed(shmx_service *service, int end, int status) {
-  const shmx_channel *requests = &service->requests;
-  if (status != -ETIMEDOUT && status != -EINTR) return false;
-  bool missed = end == SHMX_PRODUCER ? requests->producer.missed : requests->consumer.missed;
-  service->held_by = missed ? shmx_channel_holder(requests, end) : 0;
-  return missed;
-}
-
-/* Is it to be made again? Without a deadline, nobody waits too long for room or for a request. */
-static bool goes_on(shmx_service *service, int end, int status, int64_t deadline) {
-  return !has_missed(service, end, status) && status == -ETIMEDOUT && deadline == SHMX_FOREVER;
-}
-
 static int reserve(shmx_service *service, uint32_t length, void **data, int64_t deadline) {
   int status;
   do
     status = shmx_channel_reserve(&service->requests, length, data, turn_deadline(deadline));
   while (goes_on(service, SHMX_PRODUCER, status, deadline));
-  return status;
-}
-
-static int peek(shmx_service *service, shmx_message *message, int64_t deadline) {
-  int status;
-  do
-    status = shmx_channel_peek(&service->requests, message, turn_deadline(deadline));
-  while (goes_on(service, SHMX_CONSUMER, status, deadline));
-  return status;
-}
-
-static int copy(shmx_service *service, void *buffer, size_t room, shmx_message *message,
-                shmx_copied *copied, int64_t deadline) {
-  int status;
-  do
-    status = shmx_channel_copy(&service->requests, buffer, room, message, copied,
-                               turn_deadline(deadline));
-  while (goes_on(service, SHMX_CONSUMER, status, deadline));
-  return status;
-}
-
-static int consume(shmx_service *service, const shmx_copied *copied, int64_t deadline) {
-  int status = shmx_channel_consume(&service->requests, copied, turn_deadline(deadline));
-  has_missed(service, SHMX_CONSUMER, status);
   return status;
 }
 
@@ -178,16 +77,6 @@ static int take_slot(const shmx_service *service, int64_t deadline, uint32_t *sl
     int status = shmx_event_wait(freed, ticket, deadline);
     if (status != 0 && status != -ETIMEDOUT) return status;
   }
-}
-
-static void set_state(struct slot *slot, uint64_t state) {
-  /* Release pairs with the acquire in state_of. */
-  atomic_store_explicit(&slot->state, state, memory_order_release);
-  shmx_event_notify(&slot->changed);
-}
-
-static uint64_t state_of(const struct slot *slot) {
-  return atomic_load_explicit(&slot->state, memory_order_acquire);
 }
 
 /* A new number makes what belongs to the old one come too late, even where a server is stopped in
@@ -309,162 +198,6 @@ int shmx_service_call(shmx_service *service, const shmx_message *request, void *
   if (status != 0) return status;
   status = shmx_service_await(service, &call, buffer, reply, deadline);
   shmx_service_end(service, &call);
-  return status;
-}
-
-/* ---- serving ---- */
-
-/* Is this the call that the slot has? Also without the lock: the number of a call that was given up
- * never comes again. */
-static bool is_wanted(const struct slot *slot, uint64_t number) {
-  return load(slot->number) == number && load(slot->caller) != 0;
-}
-
-/* Puts our name on the call, unless it was given up, or another has it. */
-static int put_name(shmx_service *service, const shmx_request *request, int64_t deadline) {
-  struct slot *slot = slot_at(service, request->slot);
-  uint64_t number = request->number;
-  if (!is_wanted(slot, number)) return -ECANCELED;
-  int status = enter(service, slot, deadline);
-  if (status != 0) return status;
-  uint64_t state = state_of(slot);
-  bool orphan = state == TAKEN && !shmx_task_lives(load(slot->server));
-  if (is_wanted(slot, number) && (state == WAITING || orphan)) {
-    store(slot->server, shmx_self()->task);
-    set_state(slot, TAKEN);
-  } else {
-    status = -ECANCELED;
-  }
-  shmx_lock_leave(&slot->lock);
-  return status;
-}
-
-/* A message of the channel as a request, whose bytes are in the message. -EBADMSG: it is none. */
-static int read_request(const shmx_service *service, const shmx_message *message,
-                        shmx_request *request) {
-  struct prefix prefix;
-  uint32_t length = message->length - (uint32_t)sizeof prefix;
-  if (message->length < sizeof prefix || length > service->limit) return -EBADMSG;
-  memcpy(&prefix, message->data, sizeof prefix);
-  if (prefix.slot >= SHMX_CALLERS) return -EBADMSG;
-  const unsigned char *bytes = (const unsigned char *)message->data + sizeof prefix;
-  *request = (shmx_request){
-      .message = {bytes, length, message->tag}, .number = prefix.number, .slot = prefix.slot};
-  return 0;
-}
-
-/* The request that lies in the channel: copied, and then taken with our name on it. Killed between,
- * it lies there still, with a dead server's name. */
-static int accept(shmx_service *service, const shmx_message *message, void *buffer,
-                  shmx_request *request, int64_t deadline) {
-  int status = read_request(service, message, request);
-  if (status != 0) return status;
-  memcpy(buffer, request->message.data, request->message.length);
-  request->message.data = buffer;
-  return put_name(service, request, deadline);
-}
-
-/* Of the request that is next: what is taken, given up or damaged leaves the channel; what we could
- * not look into stays. */
-static int take_next(shmx_service *service, void *buffer, shmx_request *request, int64_t deadline) {
-  shmx_message message;
-  int status = peek(service, &message, deadline);
-  if (status != 0) return status;
-  status = accept(service, &message, buffer, request, deadline);
-  if (status == 0 || status == -ECANCELED || status == -EBADMSG)
-    shmx_channel_release(&service->requests);
-  else
-    shmx_channel_unpeek(&service->requests);
-  return status;
-}
-
-/* Passes over what was given up; but not for ever, should others send more of it all the time. */
-int shmx_service_take(shmx_service *service, void *buffer, shmx_request *request,
-                      int64_t deadline) {
-  int64_t last = 0;
-  service->held_by = 0;
-  for (;;) {
-    int status = take_next(service, buffer, request, deadline);
-    if (status != -ECANCELED) return status;
-    int64_t now = shmx_clock_now();
-    if (last == 0) last = now + SHMX_SLICE;
-    if (now >= last && now >= deadline) return -ETIMEDOUT;
-  }
-}
-
-/* The next request, also one that nobody waits for. What is damaged, or too long for any buffer, is
- * taken out: -EBADMSG. */
-static int copy_next(shmx_service *service, void *buffer, size_t room, shmx_request *request,
-                     shmx_copied *copied, int64_t deadline) {
-  shmx_message message;
-  int status = copy(service, buffer, room, &message, copied, deadline);
-  if (status != 0 && status != -EMSGSIZE) return status;
-  bool too_long = message.length > service->limit + sizeof(struct prefix);
-  if (status == -EMSGSIZE && !too_long) return request->message.length = message.length, status;
-  status = too_long ? -EBADMSG : read_request(service, &message, request);
-  if (status == 0) return 0;
-  int consumed = consume(service, copied, deadline);
-  return consumed == 0 ? status : consumed;
-}
-
-int shmx_service_copy(shmx_service *service, void *buffer, size_t room, shmx_request *request,
-                      shmx_copied *copied, int64_t deadline) {
-  int64_t last = 0;
-  service->held_by = 0;
-  for (;;) {
-    int status = copy_next(service, buffer, room, request, copied, deadline);
-    if (status == 0 && !is_wanted(slot_at(service, request->slot), request->number))
-      status = consume(service, copied, deadline);
-    else if (status != -EAGAIN)
-      return status;
-    if (status != 0 && status != -EAGAIN) return status;
-    int64_t now = shmx_clock_now();
-    if (last == 0) last = now + SHMX_SLICE;
-    if (now >= last && now >= deadline) return -ETIMEDOUT;
-  }
-}
-
-/* Once our name is on the request, it is ours, whoever takes it out of the channel: another server
- * that comes to it there passes over it, unless we have died. */
-int shmx_service_accept(shmx_service *service, const shmx_request *request,
-                        const shmx_copied *copied, int64_t deadline) {
-  int status = put_name(service, request, deadline);
-  if (status != 0 && status != -ECANCELED) return status;
-  shmx_channel_consume(&service->requests, copied, 0);
-  return status;
-}
-
-/* Seeing whether a caller lives costs more than a call that is answered at once. */
-#define CERTAINLY_ALIVE ((uint64_t)SHMX_SECOND / 10000)
-
-static bool is_awaited(const struct slot *slot, uint64_t number) {
-  if (!is_wanted(slot, number)) return false;
-  uint64_t age = (uint64_t)shmx_clock_now() - load(slot->began);
-  return age < CERTAINLY_ALIVE || shmx_task_lives(load(slot->caller));
-}
-
-/* In the slot. While we copied, or were stopped, the caller may have given up. */
-static int put_reply(struct slot *slot, uint64_t number, const shmx_message *reply) {
-  bool ours =
-      is_wanted(slot, number) && state_of(slot) == TAKEN && load(slot->server) == shmx_self()->task;
-  if (!ours) return -ECANCELED;
-  if (reply->length != 0) memcpy(slot->reply, reply->data, reply->length);
-  store(slot->length, reply->length);
-  store(slot->tag, reply->tag);
-  if (!is_wanted(slot, number)) return -ECANCELED;
-  set_state(slot, DONE);
-  return 0;
-}
-
-int shmx_service_reply(shmx_service *service, const shmx_request *request,
-                       const shmx_message *reply) {
-  struct slot *slot = slot_at(service, request->slot);
-  if (reply->length > service->limit) return -EMSGSIZE;
-  if (!is_awaited(slot, request->number)) return -ECANCELED;
-  int status = enter(service, slot, 0);
-  if (status != 0) return status;
-  status = put_reply(slot, request->number, reply);
-  shmx_lock_leave(&slot->lock);
   return status;
 }
 

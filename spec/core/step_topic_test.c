@@ -220,7 +220,7 @@ static void prepare_service(void) {
   watched.size = shmx_service_kind(LIMIT).size;
   CHECK(watched.size <= sizeof ground->memory);
   shmx_service_open(&mine.service, ground->memory, LIMIT);
-  mine.service.spin = mine.service.requests.spin = (shmx_spin){0, 0};
+  mine.service.spin = mine.service.requests.spin = (shmx_spin){.most = 0};
 }
 
 static void prepare_call(void) {
