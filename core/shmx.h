@@ -43,7 +43,7 @@
  * os/system.h     ftok, the list of all segments, the machine's limits
  * os/semaphores.h sets of System V semaphores; os/messages.h: its message queues
  * os/clock.h      deadlines
- * os/posix.h      what a POSIX object may be called; os/sleepers.h: which threads sleep in a segment
+ * os/posix.h      names of POSIX objects; os/sleepers.h: which threads sleep in a segment
  * os/file.h       files that are replaced whole
  * base/error.h    names and sentences of a status; base/version.h: the version
  * base/facts.h    what a call that failed has found
