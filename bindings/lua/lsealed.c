@@ -34,7 +34,9 @@ int lsealed_raise(lua_State *L, const char *noun, bool assigning) {
 
 /* The noun is in upvalue 1. */
 static int raise_of(lua_State *L, bool assigning) {
-  const char *noun = lua_tostring(L, lua_upvalueindex(1));
+  lua_settop(L, 2);
+  lua_pushvalue(L, lua_upvalueindex(1)); /* which the library debug may replace meanwhile */
+  const char *noun = lua_tostring(L, -1);
   luser_check(L, noun != NULL);
   return lsealed_raise(L, noun, assigning);
 }

@@ -8,6 +8,8 @@ local root = uv.cwd()
 local build = os.getenv("SHM_BUILD") or root .. "/build"
 process.lua = os.getenv("SHM_LUA") or "lua5.4"
 process.build = build
+-- Sanitizers need more memory than a limit on it leaves them.
+process.is_sanitized = (os.getenv "LD_PRELOAD" or ""):find("libasan", 1, true) ~= nil
 process.deadline = 30 -- seconds that anything here may take; far more than it does
 
 -- Runs the event loop until condition() holds; false when the deadline has come.
