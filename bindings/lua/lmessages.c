@@ -129,7 +129,8 @@ static int fail_full(lua_State *L, const shmx_messages *queue, int status, size_
   return lerror_return_message(L, status);
 }
 
-/* After a signal the hook runs, which may raise; else the wait goes on to the same deadline. */
+/* After a signal, and after each slice, the hook runs, which may raise; else the wait goes on to
+ * the same deadline. */
 static int messages_send(lua_State *L) {
   const shmx_messages *queue = &check(L)->queue;
   if (lua_type(L, 2) != LUA_TSTRING) luaL_typeerror(L, 2, "string (string.pack makes one)");
@@ -140,10 +141,10 @@ static int messages_send(lua_State *L) {
   int64_t deadline = lwait_check_deadline(L, 4);
   unsigned char *buffer = lua_newuserdatauv(L, SHMX_MESSAGES_HEAD + length, 0);
   memcpy(buffer + SHMX_MESSAGES_HEAD, data, length);
-  int status = shmx_messages_send(queue, buffer, length, type, deadline);
-  while (status == -EINTR) {
+  int status = shmx_messages_send(queue, buffer, length, type, lwait_slice(deadline));
+  while (lwait_goes_on(status, deadline)) {
     lwait_run_hook(L);
-    status = shmx_messages_send(queue, buffer, length, type, deadline);
+    status = shmx_messages_send(queue, buffer, length, type, lwait_slice(deadline));
   }
   if (status == -EMSGSIZE) return fail_size(L, queue, length);
   if (status != -ETIMEDOUT) return result(L, queue, status);
@@ -234,7 +235,7 @@ static int take(struct lmessages *self, const struct wish *wish) {
   while (status == 0) {
     struct parcel *parcel = self->spare;
     status = shmx_messages_receive(&self->queue, parcel->bytes, parcel->capacity, wish->type,
-                                   wish->except, wish->deadline, &parcel->message);
+                                   wish->except, lwait_slice(wish->deadline), &parcel->message);
     if (status == -E2BIG) {
       status = enlarge(self);
       continue;
@@ -302,7 +303,7 @@ static int messages_receive(lua_State *L) {
     if (parcel != NULL && deliver(L, self, parcel)) return 2;
     if (parcel != NULL) continue;
     int status = take(self, &wish);
-    if (status == -EINTR)
+    if (lwait_goes_on(status, wish.deadline))
       lwait_run_hook(L);
     else if (status == -ETIMEDOUT)
       return fail_empty(L, &self->queue, &wish);

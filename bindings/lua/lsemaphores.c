@@ -167,13 +167,14 @@ static int fail_operation(lua_State *L, const shmx_semaphores *set, int status, 
   return lfact_return(L, status, &facts, thing);
 }
 
-/* After a signal the hook runs, which may raise; else the wait goes on to the same deadline. */
+/* After a signal, and after each slice, the hook runs, which may raise; else the wait goes on to
+ * the same deadline. */
 static int operate(lua_State *L, const shmx_semaphores *set, shmx_semaphores_step *steps,
                    size_t count, int64_t deadline) {
-  int status = shmx_semaphores_operate(set, steps, count, deadline);
-  while (status == -EINTR) {
+  int status = shmx_semaphores_operate(set, steps, count, lwait_slice(deadline));
+  while (lwait_goes_on(status, deadline)) {
     lwait_run_hook(L);
-    status = shmx_semaphores_operate(set, steps, count, deadline);
+    status = shmx_semaphores_operate(set, steps, count, lwait_slice(deadline));
   }
   return status == 0 ? result(L, set, 0) : fail_operation(L, set, status, count);
 }

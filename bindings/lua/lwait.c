@@ -1,6 +1,7 @@
 /* lwait.c: deadlines, and the hook that runs after a signal. Touches core. */
 #include "lua/lwait.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <math.h>
 
@@ -13,6 +14,15 @@ int64_t lwait_check_deadline(lua_State *L, int index) {
 
 bool lwait_is_patient(lua_State *L, int index) {
   return lua_isnoneornil(L, index) || lua_tonumber(L, index) > 0;
+}
+
+int64_t lwait_slice(int64_t deadline) {
+  int64_t slice = shmx_clock_now() + LWAIT_SLICE;
+  return slice < deadline ? slice : deadline;
+}
+
+bool lwait_goes_on(int status, int64_t deadline) {
+  return status == -EINTR || (status == -ETIMEDOUT && shmx_clock_now() < deadline);
 }
 
 static int nothing(lua_State *L) {

@@ -17,6 +17,12 @@ int64_t lwait_check_deadline(lua_State *L, int index);
 /* Is the timeout at `index` more than a try? One of 0 has an error of its own. */
 bool lwait_is_patient(lua_State *L, int index);
 
+/* Until when a call that the system may keep asleep waits at first: at most LWAIT_SLICE. */
+int64_t lwait_slice(int64_t deadline);
+
+/* Is such a call to be made again, after the hook? After a signal, and at the end of a slice. */
+bool lwait_goes_on(int status, int64_t deadline);
+
 /*
  * Lets the script's hook run, as after a signal: Ctrl-C raises its error there. It may do anything
  * meanwhile, so what the caller holds may have been closed.
