@@ -206,8 +206,8 @@ describe("a snapshot", function()
     local writers = {}
     for i = 1, 4 do
       writers[i] = peers.start(name, ([[
-        local d, done = a:dict("many%d", "128K"), 0
-        for i = 1, 100 * %d do d:set(i, ("%d"):rep(i)) end
+        local d, done = assert(a:dict("many%d", "128K")), 0
+        for i = 1, 100 * %d do d:set(i, ("%d"):rep(i %% 50)) end
         repeat
           local count, message, code = d:snapshot(%q)
           assert(count == 100 * %d or code == "EBUSY", message)

@@ -230,16 +230,28 @@ static int fail(lua_State *L, struct ldict *self, const char *path, const struct
   }
 }
 
+enum { READS_MAX = 100 /* a snapshot that is replaced each time is not read any more */ };
+
+/* Pushes a buffer with the bytes of the file. Another process may replace it meanwhile. */
+static int push_file(lua_State *L, const char *path, char **data, uint64_t *length) {
+  int status = -EAGAIN;
+  for (int reads = 0; status == -EAGAIN && reads < READS_MAX; reads++) {
+    status = shmx_file_measure(path, length);
+    if (status != 0) return status;
+    lua_settop(L, 2);
+    *data = lua_newuserdatauv(L, *length, 0);
+    status = shmx_file_read(path, *data, *length);
+  }
+  return status;
+}
+
 int ldict_restore(lua_State *L) {
   struct ldict *self = ldict_check(L);
   const char *path = larg_cstring(L, 2, "path");
   uint64_t length, count;
   bool forcible = false;
-  int status = shmx_file_measure(path, &length);
-  if (status != 0) return ldict_file_fail(L, path, status);
-  lua_settop(L, 2);
-  char *data = lua_newuserdatauv(L, length, 0);
-  status = shmx_file_read(path, data, length);
+  char *data;
+  int status = push_file(L, path, &data, &length);
   if (status != 0) return ldict_file_fail(L, path, status);
   status = ldict_look(self);
   if (status != 0) return ldict_fail(L, self, status);

@@ -217,6 +217,7 @@ int shmx_file_read(const char *path, void *data, uint64_t size) {
   struct stat found;
   int status = 0, fd = open_to_read(path, &found);
   if (fd < 0) return fd;
+  if ((uint64_t)found.st_size != size) status = -EAGAIN; /* another has replaced it meanwhile */
   for (uint64_t at = 0; at < size && status == 0;) {
     ssize_t done = read(fd, (char *)data + at, size - at);
     if (done > 0)

@@ -49,7 +49,7 @@ SHMX_API int shmx_file_end(shmx_file *file, bool is_whole);
 /* Bytes of a regular file. Errors: EISDIR, ENODEV (what is there is none), those of open(2). */
 SHMX_API int shmx_file_measure(const char *path, uint64_t *size);
 
-/* Reads so many bytes from the beginning. Errors: as above; EAGAIN (it is shorter by now). */
+/* Reads so many bytes from the beginning. Errors: as above; EAGAIN (it has another size by now). */
 SHMX_API int shmx_file_read(const char *path, void *data, uint64_t size);
 
 /* What is at the path: "a regular file", "a FIFO" ...; static. NULL: nothing is, or an error. */
