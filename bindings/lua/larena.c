@@ -77,8 +77,7 @@ static int fail_open(lua_State *L, const shmx_arena *arena, int status, const sh
                      size_t size) {
   const char *thing = lerror_push_noun(L, "arena", name);
   if (status == -ETIMEDOUT) return lerror_return_locked(L, thing, arena->held_by);
-  if (status == -ENOMEM) return lerror_return_memory(L, status, thing, size);
-  return lfact_return(L, status, &arena->segment.object.facts, thing);
+  return lfact_return_memory(L, status, &arena->segment.object.facts, thing, size);
 }
 
 static size_t check_size(lua_State *L, const shmx_name *name) {

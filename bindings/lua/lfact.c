@@ -161,6 +161,12 @@ int lfact_return(lua_State *L, int status, const shmx_facts *facts, const char *
   return told ? lerror_return_message(L, status) : lerror_return(L, status, thing);
 }
 
+int lfact_return_memory(lua_State *L, int status, const shmx_facts *facts, const char *thing,
+                        uint64_t bytes) {
+  return status == -ENOMEM ? lerror_return_memory(L, status, thing, bytes)
+                           : lfact_return(L, status, facts, thing);
+}
+
 /* ---- objects of an arena ---- */
 
 /* What the user calls a kind: "an array", "a mutex". */

@@ -12,6 +12,10 @@
  */
 int lfact_return(lua_State *L, int status, const shmx_facts *facts, const char *thing);
 
+/* As above, where `bytes` of memory were wanted: ENOMEM says how many there are. */
+int lfact_return_memory(lua_State *L, int status, const shmx_facts *facts, const char *thing,
+                        uint64_t bytes);
+
 /*
  * As above for an object of an arena, which was to be found or made: `name`, of this kind. The size
  * that its maker gave, if its kind has one, is at 3.

@@ -203,9 +203,8 @@ static int segment_resize(lua_State *L) {
   if (status == 0) return result(L, segment, status);
   const char *thing = lsegment_push_name(L, segment);
   if (status == -EROFS) return lerror_raise(L, status, thing);
-  if (status == -ENOMEM)
-    return lerror_return_memory(L, status, thing, size > former ? size - former : 0);
-  return lfact_return(L, status, &segment->object.facts, thing);
+  return lfact_return_memory(L, status, &segment->object.facts, thing,
+                             size > former ? size - former : 0);
 }
 
 static int segment_mlock(lua_State *L) {

@@ -25,8 +25,7 @@ static int finish(lua_State *L, const shmx_segment *segment, int status, const s
   if (status == 0) return 1;
   const char *thing = lerror_push_name(L, name);
   if (status == -EADDRNOTAVAIL) return lerror_raise(L, status, thing);
-  if (status == -ENOMEM) return lerror_return_memory(L, status, thing, size);
-  return lfact_return(L, status, &segment->object.facts, thing);
+  return lfact_return_memory(L, status, &segment->object.facts, thing, size);
 }
 
 typedef int make_function(shmx_segment *, shmx_name, size_t, const shmx_options *);

@@ -28,16 +28,13 @@ struct shmx_hold {
   uint64_t steps;   /* entries, buckets and free cells that were visited to make room */
 };
 
-/* How long to wait for others who are in a shard for microseconds. */
-#define SHMX_DICT_PATIENCE SHMX_LOCK_TIMEOUT
-
 /* Applies the log of a shard that is ours. */
 void shmx_shard_settle(const shmx_dict *dict, struct shmx_shard *shard);
 
 /* Until when this call waits for others: for all it does, since the first for whom it had to. A
  * call begins with a patience of 0. */
 static inline int64_t shmx_patience(shmx_dict *dict) {
-  if (dict->patience == 0) dict->patience = shmx_clock_now() + SHMX_DICT_PATIENCE;
+  if (dict->patience == 0) dict->patience = shmx_clock_now() + SHMX_LOCK_TIMEOUT;
   return dict->patience;
 }
 
